@@ -1,0 +1,1 @@
+//! Tests of Lapwing against independent peers; they live in `tests/`.
