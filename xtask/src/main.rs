@@ -1,3 +1,34 @@
-//! The chores of the workspace.
+//! The chores of the workspace: `cargo xtask VERB`.
 
-fn main() {}
+mod arch;
+mod install;
+mod stages;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask VERB
+
+  test [STAGE ...]   install what is missing and run every test (or only the stages named); `test list` names them
+  soak               the tests that run long
+  arch               check the arrows between the rooms and the size of files";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test", "list"] => {
+            stages::list();
+            Ok(())
+        }
+        ["test", ref only @ ..] => stages::test(only),
+        ["soak"] => stages::soak(),
+        ["arch"] => arch::check(&stages::root()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
