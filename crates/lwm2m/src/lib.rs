@@ -1,1 +1,5 @@
 //! LwM2M.
+
+mod time;
+
+pub use time::Now;
