@@ -1,1 +1,16 @@
-//! CoAP.
+//! CoAP for Lapwing, sans-IO: the wire codec, and on top of it everything one remote end needs.
+//!
+//! Nothing in this crate reads a clock, opens a socket or spawns a task: datagrams and the elapsed time go in, datagrams and
+//! events come out. It knows nothing of LwM2M.
+//!
+//! - [`wire`]: messages, codes, options and tokens, parsed without copying (RFC 7252 section 3).
+//! - [`link`]: CoRE link-format (RFC 6690).
+
+pub mod content_format;
+pub mod link;
+pub mod wire;
+
+pub use content_format::ContentFormat;
+pub use wire::{
+    Block, BlockSize, Code, Message, MessageId, MessageType, OptionRef, Options, ParseError, Token, Writer,
+};
