@@ -1,6 +1,7 @@
 //! The chores of the workspace: `cargo xtask VERB`.
 
 mod arch;
+mod codegen;
 mod install;
 mod stages;
 
@@ -10,6 +11,7 @@ const USAGE: &str = "usage: cargo xtask VERB
 
   test [STAGE ...]   install what is missing and run every test (or only the stages named); `test list` names them
   soak               the tests that run long
+  codegen [--check]  write (or only compare) the object definitions that are generated from OMA's facts
   arch               check the arrows between the rooms and the size of files";
 
 fn main() -> ExitCode {
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
         }
         ["test", ref only @ ..] => stages::test(only),
         ["soak"] => stages::soak(),
+        ["codegen"] => codegen::run(&stages::root(), false),
+        ["codegen", "--check"] => codegen::run(&stages::root(), true),
         ["arch"] => arch::check(&stages::root()),
         _ => Err(USAGE.to_owned()),
     };
