@@ -1,1 +1,13 @@
-//! gateway.
+//! The Lapwing gateway agent: an LwM2M client with the objects of a Linux gateway.
+//!
+//! This crate is a building block of the `lapwing` command, not a promised API; embed the `lapwing` crate instead.
+//!
+//! - [`platform`]: what the objects need from a machine, as traits over domain types.
+//! - [`backend`]: those traits on real programs and kernel interfaces.
+//! - [`objects`]: the LwM2M objects, which know only the traits.
+//! - [`config`]: the agent's configuration.
+//! - [`wiring`]: the one place that sees both back-ends and objects.
+//! - [`agent`]: the whole client, built from a configuration.
+
+pub mod backend;
+pub mod platform;
