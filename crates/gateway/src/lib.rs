@@ -10,4 +10,5 @@
 //! - [`agent`]: the whole client, built from a configuration.
 
 pub mod backend;
+pub mod config;
 pub mod platform;
