@@ -5,9 +5,11 @@
 //!
 //! - [`wire`]: messages, codes, options and tokens, parsed without copying (RFC 7252 section 3).
 //! - [`link`]: CoRE link-format (RFC 6690).
+//! - [`peer`]: everything that one remote end needs: message layer, block-wise transfer, observation (RFC 7252, 7959, 7641).
 
 pub mod content_format;
 pub mod link;
+pub mod peer;
 pub mod wire;
 
 pub use content_format::ContentFormat;
