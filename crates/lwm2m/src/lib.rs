@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod definitions;
 pub mod format;
 pub mod model;
+pub mod server;
 mod time;
 
 pub use time::Now;

@@ -1,1 +1,17 @@
-//! server.
+//! The development server of Lapwing: LwM2M clients register at it, and people and scripts manage them over HTTP.
+//!
+//! [`Server`] binds both sides and runs them on the current thread; [`Handle`] is what the HTTP side, or a test, uses to
+//! ask clients and to hear what happens. The protocol itself is [`lapwing_lwm2m::server`].
+//!
+//! This crate is a building block of the `lapwing` program, not a promised API.
+
+mod bind;
+mod clock;
+mod driver;
+mod handle;
+mod http;
+
+pub use self::{
+    bind::{BindError, Builder, Interface, Server},
+    handle::{Handle, Subscription},
+};

@@ -1,0 +1,46 @@
+//! What an operator may set.
+
+use std::{sync::Arc, time::Duration};
+
+use lapwing_coap::peer;
+
+/// Limits and times of a [`Server`](super::Server). `ServerConfig::default()` suits a development server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Message layer of every peer (RFC 7252 section 4.8, RFC 7959).
+    pub coap: Arc<peer::Config>,
+    /// How long a request waits for its answer when the caller names no time. Default 93 s (MAX_TRANSMIT_WAIT,
+    /// RFC 7252 section 4.8.2).
+    pub request_timeout: Duration,
+    /// The most that is granted beyond a lifetime before a registration lapses; it is a tenth of the lifetime where that
+    /// is less. Default 45 s (MAX_TRANSMIT_SPAN): an Update that left in time may be retransmitted that long.
+    pub grace: Duration,
+    /// Peers without a registration that are remembered at most; the least recently seen goes first. Default 1,024.
+    pub strangers: usize,
+    /// Registrations held at most; a Register beyond is answered 5.03. Default 10,000.
+    pub registrations: usize,
+    /// Observations of one endpoint at most; a request beyond fails with
+    /// [`RequestError::TooMany`](super::RequestError::TooMany). Default 1,024.
+    pub observations: usize,
+    /// Endpoints without a registration whose observations are remembered at most, the first to leave goes first.
+    /// Default 1,024.
+    pub remembered: usize,
+    /// Messages that the exchange log holds at most; 0 keeps none and costs nothing. Default 500.
+    pub log: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            coap: Arc::new(peer::Config::default()),
+            request_timeout: Duration::from_secs(93),
+            grace: Duration::from_secs(45),
+            strangers: 1_024,
+            registrations: 10_000,
+            observations: 1_024,
+            remembered: 1_024,
+            log: 500,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Both sides of the server, bound and run.
+
+use std::{fmt, future::Future, io, net::SocketAddr};
+
+use lapwing_lwm2m::server::ServerConfig;
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::{Handle, driver::Driver, http};
+
+/// Which side of the server an address is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// Where clients register (UDP).
+    Coap,
+    /// The page and the API (TCP).
+    Http,
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Interface::Coap => "CoAP",
+            Interface::Http => "HTTP",
+        })
+    }
+}
+
+/// An address could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for {interface} at {address}")]
+#[non_exhaustive]
+pub struct BindError {
+    /// What was to listen there.
+    pub interface: Interface,
+    /// The address that was asked for.
+    pub address: SocketAddr,
+    /// What the system says; `AddrInUse` when something listens there already.
+    pub source: io::Error,
+}
+
+/// Builds a [`Server`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    coap: SocketAddr,
+    http: SocketAddr,
+    config: ServerConfig,
+}
+
+impl Builder {
+    /// Where clients register; port 0 takes any free one. Default 127.0.0.1:5683.
+    #[must_use]
+    pub fn coap(mut self, address: SocketAddr) -> Builder {
+        self.coap = address;
+        self
+    }
+
+    /// Where the page and the API are; port 0 takes any free one. Default 127.0.0.1:8080. There are no accounts: who
+    /// reaches this address may manage every client.
+    #[must_use]
+    pub fn http(mut self, address: SocketAddr) -> Builder {
+        self.http = address;
+        self
+    }
+
+    /// Limits and times.
+    #[must_use]
+    pub fn config(mut self, config: ServerConfig) -> Builder {
+        self.config = config;
+        self
+    }
+
+    /// Binds both sides. Clients may send from then on; they are answered once [`Server::run`] runs.
+    ///
+    /// # Errors
+    /// One of the addresses is taken, not of this machine, or not permitted; it says which.
+    pub async fn bind(self) -> Result<Server, BindError> {
+        let error = |interface, address| move |source| BindError { interface, address, source };
+        let socket = UdpSocket::bind(self.coap).await.map_err(error(Interface::Coap, self.coap))?;
+        let coap = socket.local_addr().map_err(error(Interface::Coap, self.coap))?;
+        let listener = TcpListener::bind(self.http).await.map_err(error(Interface::Http, self.http))?;
+        let http = listener.local_addr().map_err(error(Interface::Http, self.http))?;
+        let (driver, handle) = Driver::new(socket, coap, self.config);
+        Ok(Server { driver, handle, listener, http })
+    }
+}
+
+/// A development server, bound and ready to run.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = lapwing_server::Server::builder().coap("127.0.0.1:0".parse()?).bind().await?;
+/// println!("clients register at coap://{}", server.coap_address());
+/// server.run(async { tokio::signal::ctrl_c().await.unwrap_or(()) }).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    driver: Driver,
+    handle: Handle,
+    listener: TcpListener,
+    http: SocketAddr,
+}
+
+impl Server {
+    /// A builder with the default addresses.
+    pub fn builder() -> Builder {
+        Builder {
+            coap: SocketAddr::from(([127, 0, 0, 1], 5683)),
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            config: ServerConfig::default(),
+        }
+    }
+
+    /// Where clients register, with the port that was taken.
+    pub fn coap_address(&self) -> SocketAddr {
+        self.handle.coap_address()
+    }
+
+    /// Where the page and the API are, with the port that was taken.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// To ask clients and to hear what happens, before and while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Runs both sides until `shutdown` is done. Open requests then fail; clients are not told, as a server that goes for
+    /// a while should not make them register anew. Needs no more than a current_thread runtime.
+    ///
+    /// # Errors
+    /// The sockets fail.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let router = http::router(self.handle);
+        tokio::select! {
+            result = self.driver.run() => result,
+            result = axum::serve(self.listener, router).into_future() => result,
+            () = shutdown => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! How the rest of the program speaks with the running server.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use lapwing_lwm2m::{
+    model::Path,
+    server::{self as engine, LogEntry, Registration, RegistrationId, Request, RequestError, Response, ServerEvent},
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// A question about the engine's state.
+pub(crate) type Question = Box<dyn FnOnce(&mut engine::Server, lapwing_lwm2m::Now) + Send>;
+
+/// What a [`Handle`] asks of the driver.
+pub(crate) enum Command {
+    Request {
+        ticket: u64,
+        registration: RegistrationId,
+        request: Request,
+        timeout: Option<Duration>,
+        answer: oneshot::Sender<Result<Response, RequestError>>,
+    },
+    Cancel {
+        ticket: u64,
+    },
+    Ask(Question),
+}
+
+#[derive(Debug)]
+struct Shared {
+    // Unbounded, since whoever sends waits for the answer before sending again.
+    commands: mpsc::UnboundedSender<Command>,
+    events: broadcast::Sender<ServerEvent>,
+    log: broadcast::Sender<Arc<LogEntry>>,
+    tickets: AtomicU64,
+    address: SocketAddr,
+}
+
+/// A running server, to ask its clients and to hear what happens. Cheap to clone; may be used from any thread.
+///
+/// It does not keep the server running: once that has ended, requests fail with [`RequestError::Stopped`], lists are
+/// empty and subscriptions end.
+#[derive(Debug, Clone)]
+pub struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        events: broadcast::Sender<ServerEvent>,
+        log: broadcast::Sender<Arc<LogEntry>>,
+        address: SocketAddr,
+    ) -> Handle {
+        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), address }))
+    }
+
+    /// Where clients register.
+    pub fn coap_address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Asks a client and waits for its answer, at most `timeout` (without it
+    /// [`ServerConfig::request_timeout`](engine::ServerConfig::request_timeout)). A code of class 4 or 5 is an answer.
+    ///
+    /// Dropping the future cancels the request: a late answer is rejected with RST. What the client has done by then it
+    /// has done.
+    ///
+    /// # Errors
+    /// No answer came, or one that cannot be understood.
+    pub async fn request(
+        &self,
+        registration: RegistrationId,
+        request: Request,
+        timeout: Option<Duration>,
+    ) -> Result<Response, RequestError> {
+        let (answer, answered) = oneshot::channel();
+        let ticket = self.0.tickets.fetch_add(1, Ordering::Relaxed);
+        let command = Command::Request { ticket, registration, request, timeout, answer };
+        self.0.commands.send(command).map_err(|_| RequestError::Stopped)?;
+        let mut guard = CancelOnDrop { handle: self, ticket: Some(ticket) };
+        let result = answered.await.unwrap_or(Err(RequestError::Stopped));
+        guard.ticket = None;
+        result
+    }
+
+    /// Every registration, sorted by endpoint.
+    pub async fn registrations(&self) -> Vec<Arc<Registration>> {
+        let mut all =
+            self.ask(|server, _| server.registrations().cloned().collect::<Vec<_>>()).await.unwrap_or_default();
+        all.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+        all
+    }
+
+    /// The registration of an endpoint.
+    pub async fn registration(&self, endpoint: &str) -> Option<Arc<Registration>> {
+        let endpoint = endpoint.to_owned();
+        self.ask(move |server, _| server.registration(&endpoint).cloned()).await.flatten()
+    }
+
+    /// What is observed of an endpoint, registered or not, in order.
+    pub async fn observations(&self, endpoint: &str) -> Vec<Path> {
+        let endpoint = endpoint.to_owned();
+        self.ask(move |server, _| server.observations(&endpoint).collect()).await.unwrap_or_default()
+    }
+
+    /// Forgets an observation without telling the client: its next notification is rejected with RST, which ends the
+    /// observation there (RFC 7641 section 3.6). Tells whether there was one.
+    pub async fn forget_observation(&self, endpoint: &str, path: Path) -> bool {
+        let endpoint = endpoint.to_owned();
+        self.ask(move |server, now| server.forget_observation(now, &endpoint, path)).await.unwrap_or(false)
+    }
+
+    /// Drops a registration without telling the client: its next Update is answered 4.04. Tells whether there was one.
+    pub async fn forget(&self, registration: RegistrationId) -> bool {
+        self.ask(move |server, now| server.forget(now, registration)).await.unwrap_or(false)
+    }
+
+    /// The last messages to and from an endpoint, or all, oldest first; at most
+    /// [`ServerConfig::log`](engine::ServerConfig::log) are held for all together.
+    pub async fn log(&self, endpoint: Option<&str>) -> Vec<Arc<LogEntry>> {
+        let endpoint = endpoint.map(str::to_owned);
+        self.ask(move |server, _| {
+            let wanted =
+                |entry: &&Arc<LogEntry>| endpoint.is_none() || entry.endpoint.as_deref() == endpoint.as_deref();
+            server.log().filter(wanted).cloned().collect()
+        })
+        .await
+        .unwrap_or_default()
+    }
+
+    /// What happens from now on, except messages.
+    pub fn subscribe(&self) -> Subscription<ServerEvent> {
+        Subscription(self.0.events.subscribe())
+    }
+
+    /// The messages that come and go from now on.
+    pub fn subscribe_log(&self) -> Subscription<Arc<LogEntry>> {
+        Subscription(self.0.log.subscribe())
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut engine::Server, lapwing_lwm2m::Now) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let question = Box::new(move |server: &mut engine::Server, now| {
+            // Who asked may have gone.
+            let _ = answer.send(question(server, now));
+        });
+        self.0.commands.send(Command::Ask(question)).ok()?;
+        answered.await.ok()
+    }
+}
+
+struct CancelOnDrop<'a> {
+    handle: &'a Handle,
+    ticket: Option<u64>,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            // A server that has stopped has nothing to cancel.
+            let _ = self.handle.0.commands.send(Command::Cancel { ticket });
+        }
+    }
+}
+
+/// A stream of what happens. It holds the last 1,024 items; who is slower loses the oldest.
+pub struct Subscription<T>(broadcast::Receiver<T>);
+
+impl<T: Clone> Subscription<T> {
+    /// The next item; `None` once the server has stopped. May be dropped and called again without loss.
+    pub async fn next(&mut self) -> Option<T> {
+        loop {
+            match self.0.recv().await {
+                Ok(item) => return Some(item),
+                Err(broadcast::error::RecvError::Lagged(lost)) => tracing::warn!(lost, "a subscriber is too slow"),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
