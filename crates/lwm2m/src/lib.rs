@@ -3,7 +3,9 @@
 //! A building block of the `lapwing` crate, which is what applications use; its interface may change between minor
 //! versions.
 
+pub mod account;
 pub mod attributes;
+pub mod client;
 pub mod definitions;
 pub mod format;
 pub mod model;

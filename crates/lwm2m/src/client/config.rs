@@ -1,0 +1,118 @@
+use std::{sync::Arc, time::Duration};
+
+use lapwing_coap::peer;
+
+use crate::{
+    account::{ServerAccount, ShortServerId},
+    model::{MAX_ID, Version},
+};
+
+/// The version of LwM2M that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
+pub enum LwM2mVersion {
+    /// LwM2M 1.0: objects 1, 3 and 4 are offered in their version 1.0.
+    V1_0,
+    /// LwM2M 1.1.
+    #[default]
+    V1_1,
+}
+
+impl LwM2mVersion {
+    /// As the model writes it.
+    pub const fn version(self) -> Version {
+        match self {
+            LwM2mVersion::V1_0 => Version::V1_0,
+            LwM2mVersion::V1_1 => Version::V1_1,
+        }
+    }
+}
+
+/// How notifications are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Notifications {
+    /// Each as a confirmable message: the next one of an observation waits for it, so that no value is lost without
+    /// being reported, and a lost server is found out. The default.
+    #[default]
+    Confirmable,
+    /// As non-confirmable messages, with a confirmable one every 24 h (RFC 7641 section 4.5): fewer messages, and values that
+    /// are lost without anybody knowing.
+    NonConfirmable,
+}
+
+/// What a client is, and how it behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Endpoint Client Name (LwM2M Core 1.1 section 7.3): 1 to 252 bytes without control characters.
+    pub endpoint: String,
+    /// The version of LwM2M to register with.
+    pub version: LwM2mVersion,
+    /// The Server Accounts.
+    pub servers: Vec<ServerAccount>,
+    /// Message layer of each server's connection, and its bounds.
+    pub coap: Arc<peer::Config>,
+    /// How notifications are sent.
+    pub notifications: Notifications,
+    /// How long the application may take for an operation. Then the server gets 5.03; a read is dropped, a mutation
+    /// runs on. Default 60 s.
+    pub operation_timeout: Duration,
+    /// How many operations one server may have open at a time, beyond which it gets 5.03. Default 32.
+    pub max_operations: usize,
+    /// How many observations one server may have, beyond which it gets 5.03. Default 256; the bound in
+    /// [`coap`](Config::coap) counts too.
+    pub max_observations: usize,
+}
+
+impl Config {
+    /// The defaults for this endpoint and these servers.
+    pub fn new(endpoint: impl Into<String>, servers: Vec<ServerAccount>) -> Config {
+        Config {
+            endpoint: endpoint.into(),
+            version: LwM2mVersion::default(),
+            servers,
+            coap: Arc::new(peer::Config::default()),
+            notifications: Notifications::default(),
+            operation_timeout: Duration::from_secs(60),
+            max_operations: 32,
+            max_observations: 256,
+        }
+    }
+
+    /// Checks that the parts make sense together.
+    ///
+    /// # Errors
+    /// The first part that does not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        // A Uri-Query option has at most 255 bytes, three of which are `ep=` (RFC 7252 section 5.10).
+        if self.endpoint.is_empty() || self.endpoint.len() > 252 || self.endpoint.chars().any(char::is_control) {
+            return Err(ConfigError::Endpoint(self.endpoint.clone()));
+        }
+        let mut seen = Vec::new();
+        for account in &self.servers {
+            if account.ssid == 0 || account.ssid == MAX_ID {
+                return Err(ConfigError::Ssid(account.ssid));
+            }
+            if seen.contains(&account.ssid) {
+                return Err(ConfigError::DuplicateSsid(account.ssid));
+            }
+            seen.push(account.ssid);
+        }
+        Ok(())
+    }
+}
+
+/// A configuration that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The endpoint is empty, too long, or has control characters.
+    #[error("endpoint {0:?}: expected 1 to 252 bytes of text without control characters")]
+    Endpoint(String),
+    /// A Short Server ID is reserved.
+    #[error("Short Server ID {0}: expected 1 to 65534")]
+    Ssid(ShortServerId),
+    /// Two accounts have the same Short Server ID.
+    #[error("Short Server ID {0} is there twice")]
+    DuplicateSsid(ShortServerId),
+}

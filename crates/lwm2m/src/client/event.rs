@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use lapwing_coap::wire::Code;
+
+use super::FlowError;
+use crate::{account::ShortServerId, model::Path};
+
+/// What happened, for the application to know. Nothing needs to be done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A server has taken the registration: its requests are answered from now on.
+    Registered {
+        /// The server.
+        server: ShortServerId,
+        /// Time since the attempt began, resolving included.
+        after: Duration,
+    },
+    /// A server has taken an Update.
+    Updated {
+        /// The server.
+        server: ShortServerId,
+    },
+    /// An attempt to register has failed.
+    RegistrationFailed {
+        /// The server.
+        server: ShortServerId,
+        /// Why.
+        reason: Failure,
+        /// When the next attempt begins; `None` when the retry resources allow no more, until the network changes or
+        /// [`Command::Register`].
+        retry_in: Option<Duration>,
+    },
+    /// A registration is taken for lost; all observations have ended. The client registers anew, at once.
+    ServerLost {
+        /// The server.
+        server: ShortServerId,
+        /// Why.
+        reason: Loss,
+    },
+    /// A server has been told that the client goes, or could not be told in time. Observations have ended.
+    Deregistered {
+        /// The server.
+        server: ShortServerId,
+        /// When the client registers anew by itself, where the server disabled it (1/x/4).
+        back_in: Option<Duration>,
+    },
+    /// What is observed has changed: all observed paths of all servers, ascending, each once.
+    Observed(Vec<Path>),
+    /// A notification was never acknowledged; [`Event::ServerLost`] follows.
+    NotificationLost {
+        /// The server.
+        server: ShortServerId,
+        /// What it observed.
+        path: Path,
+    },
+    /// After [`Command::Deregister`]: no server has a registration, and nothing will be sent any more until
+    /// [`Command::Register`].
+    Stopped,
+}
+
+/// Why an attempt to register failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// There is no flow to the server.
+    #[error("{0}")]
+    Flow(FlowError),
+    /// The server did not answer in time.
+    #[error("the server does not answer")]
+    TimedOut,
+    /// The server answered with a reset: it is no CoAP server, or none for this.
+    #[error("the server answered with a reset")]
+    Reset,
+    /// The server refused, with this code (LwM2M Core 1.1 section 6.2.1).
+    #[error("the server refused with {0}")]
+    Refused(Code),
+    /// The answer breaks the protocol: a 2.01 without Location, or blocks that do not fit.
+    #[error("the server's answer makes no sense")]
+    Protocol,
+}
+
+/// Why a registration is taken for lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Loss {
+    /// The server does not know the registration any more (4.04 on an Update).
+    #[error("the server has forgotten the registration")]
+    Forgotten,
+    /// The server refused an Update with this code.
+    #[error("the server refused an update with {0}")]
+    Refused(Code),
+    /// An Update was not answered.
+    #[error("the server does not answer")]
+    TimedOut,
+    /// A notification was not acknowledged.
+    #[error("a notification was not acknowledged")]
+    NotificationTimedOut,
+    /// The local address changed or the flow ended, and without DTLS a server knows a client by its address.
+    #[error("the client's address has changed")]
+    Moved,
+}
+
+/// What an application may ask of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Send an Update now, to one server or to all that have a registration.
+    Update(Option<ShortServerId>),
+    /// De-register everywhere; [`Event::Stopped`] comes when it is done, at the latest after MAX_TRANSMIT_WAIT.
+    Deregister,
+    /// Register with every server that has no registration: after [`Command::Deregister`], or at once instead of at the
+    /// next attempt.
+    Register,
+    /// The network has changed (a link came up, a route, an address): every server that is being waited for is tried at once.
+    /// What changed for a certain flow is told by [`FlowEvent::Moved`](super::FlowEvent::Moved).
+    NetworkChanged,
+}
