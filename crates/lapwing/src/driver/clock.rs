@@ -1,0 +1,130 @@
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use lapwing_lwm2m::Now;
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::unix::AsyncFd;
+
+use super::fd::readable;
+
+/// A gateway without a battery for its clock boots in 1970, or in the year its image was made: before this moment
+/// (2025-01-01 00:00 UTC) the wall clock is not believed.
+const PLAUSIBLE: Duration = Duration::from_secs(1_735_689_600);
+
+/// The time, and an alarm.
+pub trait Clock: Send + 'static {
+    /// The time now.
+    fn now(&self) -> Now;
+
+    /// Ready when `deadline`, in [`Now::elapsed`], has come. A later call replaces the deadline of the one before; `None` never comes.
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()>;
+}
+
+/// CLOCK_BOOTTIME with a timerfd: it goes on while the machine is suspended, as the lifetime of a registration does.
+#[derive(Debug)]
+pub struct BootClock {
+    timer: AsyncFd<OwnedFd>,
+    armed: Option<Duration>,
+}
+
+impl BootClock {
+    /// A clock with its alarm. Needs a tokio runtime with I/O around it.
+    ///
+    /// # Errors
+    /// When the kernel gives no more file descriptors.
+    pub fn new() -> io::Result<Self> {
+        let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let timer = readable(timer)?;
+        Ok(Self { timer, armed: None })
+    }
+
+    fn arm(&mut self, deadline: Option<Duration>) {
+        // All zero disarms, so a deadline of zero becomes the next nanosecond.
+        let value = deadline.map_or(Duration::ZERO, |deadline| deadline.max(Duration::from_nanos(1)));
+        let value = Timespec {
+            tv_sec: i64::try_from(value.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: value.subsec_nanos().into(),
+        };
+        let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        match timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &spec) {
+            Ok(_) => self.armed = deadline,
+            Err(error) => tracing::error!(%error, "the timer cannot be set"),
+        }
+    }
+}
+
+impl Clock for BootClock {
+    fn now(&self) -> Now {
+        let unix = since_zero(clock_gettime(ClockId::Realtime));
+        Now::new(since_zero(clock_gettime(ClockId::Boottime)), (unix >= PLAUSIBLE).then_some(unix))
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
+        if deadline != self.armed {
+            self.arm(deadline);
+        }
+        let Some(deadline) = deadline else { return Poll::Pending };
+        loop {
+            match ready!(self.timer.poll_read_ready(cx)) {
+                Ok(mut guard) => {
+                    // What is read is the number of expirations, or nothing where an earlier deadline made it readable.
+                    let _ = rustix::io::read(self.timer.get_ref(), &mut [0; 8]);
+                    guard.clear_ready();
+                }
+                Err(error) => tracing::error!(%error, "the timer cannot be waited for"),
+            }
+            if since_zero(clock_gettime(ClockId::Boottime)) >= deadline {
+                self.armed = None;
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+fn since_zero(time: Timespec) -> Duration {
+    // The kernel gives 0..1_000_000_000 nanoseconds, and no clock that is used here is negative.
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Tokio's clock, which tests can pause. It stands still while a machine is suspended.
+#[derive(Debug)]
+pub struct TokioClock {
+    start: tokio::time::Instant,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl TokioClock {
+    /// A clock that begins at zero. Needs a tokio runtime with time around it.
+    pub fn new() -> Self {
+        let start = tokio::time::Instant::now();
+        Self { start, sleep: Box::pin(tokio::time::sleep_until(start)) }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Now {
+        Now::from_elapsed(self.start.elapsed())
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
+        let Some(deadline) = deadline.and_then(|deadline| self.start.checked_add(deadline)) else {
+            return Poll::Pending;
+        };
+        if self.sleep.deadline() != deadline {
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,112 @@
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Files, in the steps between which a power cut can come. Every call may block.
+pub trait Disk: Send + Sync + 'static {
+    /// A file that is being written.
+    type File;
+
+    /// The whole content of a file, or `None` when there is none.
+    ///
+    /// # Errors
+    /// Any other reason why it cannot be read.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+    /// A new, empty file, in place of one that is there; readable by its owner alone.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// Appends `bytes`. A power cut may still lose them, or some of them.
+    ///
+    /// # Errors
+    /// As the file system has it: no space, a failed medium.
+    fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the content durable, though not the file's name.
+    ///
+    /// # Errors
+    /// When the medium failed: what was written is in doubt.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+    /// Gives a file another name, in place of a file that has it. A power cut may still undo it.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; it is no error when there is none. A power cut may still undo it.
+    ///
+    /// # Errors
+    /// Any other reason why it cannot be removed.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
+    ///
+    /// # Errors
+    /// When the medium failed.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+    /// Makes sure that a folder is there, durably; its parents too.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// The machine's file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileSystem;
+
+impl Disk for FileSystem {
+    type File = File;
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let parent = match folder.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return Ok(()),
+        };
+        self.create_folder(parent)?;
+        match fs::create_dir(folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        self.sync_folder(parent)
+    }
+}

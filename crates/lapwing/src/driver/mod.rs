@@ -1,0 +1,276 @@
+//! Lapwing on tokio: sockets, timers, files, and the operations of the objects around the engine.
+//!
+//! [`Client::run`](crate::Client::run) is all that most need. This module is for those who bring their own network, clock or disk,
+//! and the one place whose interface may name types of tokio.
+//!
+//! Everything runs in the task that awaits [`run`]: the objects' futures are polled there too, and nothing is spawned but
+//! writes to disk and look-ups of names, which block. While nothing is due it sleeps without a wake-up.
+
+mod clock;
+mod disk;
+mod fd;
+mod flows;
+mod net;
+mod objects;
+mod operations;
+mod records;
+mod signal;
+mod tasks;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use lapwing_lwm2m::Now;
+use lapwing_lwm2m::client::{self as engine, Command, Event, Output};
+
+pub use clock::{BootClock, Clock, TokioClock};
+pub use disk::{Disk, FileSystem};
+pub use net::{Net, Previous, Socket, Udp, UdpPeer};
+pub(crate) use signal::Signal;
+
+use crate::client::{Client, Request, RunError, Shared};
+use crate::store::Store;
+use flows::{Arrival, Flows};
+use objects::Objects;
+use operations::{Operations, Sides};
+use records::Records;
+
+/// No datagram over IP is longer.
+const MAX_DATAGRAM: usize = 65_535;
+/// How long a client that is told to stop waits for its servers to hear of it.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs a client on this network, clock and store until `shutdown` ends and every server was told, or 5 s have passed. Without a
+/// store, what servers change of their accounts is forgotten when the process ends.
+///
+/// # Errors
+/// [`RunError::Config`] and [`RunError::Store`], at the beginning. Later nothing ends it but `shutdown`.
+pub async fn run<N: Net, C: Clock, D: Disk>(
+    client: Client,
+    net: N,
+    clock: C,
+    store: Option<Store<D>>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let span = tracing::info_span!("client", endpoint = client.config.endpoint);
+    let mut driver = span.in_scope(|| Driver::new(client, net, clock, store))?;
+    let mut shutdown = pin!(shutdown);
+    std::future::poll_fn(|cx| {
+        let _entered = span.enter();
+        if driver.farewell.is_none() && shutdown.as_mut().poll(cx).is_ready() {
+            driver.leave();
+        }
+        driver.poll(cx)
+    })
+    .await;
+    Ok(())
+}
+
+struct Driver<N: Net, C, D> {
+    engine: engine::Client,
+    clock: C,
+    /// When the last input came.
+    now: Now,
+    flows: Flows<N>,
+    objects: Objects,
+    operations: Operations,
+    records: Records<D>,
+    shared: Arc<Shared>,
+    /// When the engine wants to be called.
+    wait: Option<Duration>,
+    /// The client was told to stop: when it stops although not every server has heard of it.
+    farewell: Option<Duration>,
+    stopped: bool,
+    transmit: Vec<u8>,
+    receive: Box<[u8]>,
+}
+
+impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
+    fn new(client: Client, net: N, clock: C, store: Option<Store<D>>) -> Result<Self, RunError> {
+        let Client { config, objects, shared, .. } = client;
+        let mut seed = [0; 32];
+        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(std::io::Error::from)?;
+        let records = Records::new(store);
+        let saved = records.load(&config.servers)?;
+        let now = clock.now();
+        let mut engine = engine::Client::new(now, config, seed, saved)?;
+        let objects = Objects::new(objects, &shared.signal);
+        engine.declare(now, objects.tree());
+        let operations = Operations::new(Arc::clone(&shared.signal));
+        Ok(Self {
+            engine,
+            clock,
+            now,
+            flows: Flows::new(net),
+            objects,
+            operations,
+            records,
+            shared,
+            wait: None,
+            farewell: None,
+            stopped: false,
+            transmit: Vec::new(),
+            receive: vec![0; MAX_DATAGRAM].into(),
+        })
+    }
+
+    /// Ready when the client has stopped.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.pump();
+            if self.stopped {
+                return Poll::Ready(());
+            }
+            ready!(self.poll_input(cx));
+        }
+    }
+
+    /// Does all that the engine wants done.
+    fn pump(&mut self) {
+        let mut buffer = std::mem::take(&mut self.transmit);
+        loop {
+            let sides = &mut Sides { engine: &mut self.engine, objects: &mut self.objects, now: self.now };
+            match sides.engine.poll_output(&mut buffer) {
+                Output::Transmit(flow, datagram) => self.flows.send(flow, datagram),
+                Output::Operation(id, operation) => self.operations.begin(sides, id, operation),
+                Output::Chunk(id, bytes, last) => self.operations.chunk(id, bytes, last),
+                Output::Abort(id, why) => self.operations.abort(sides, id, why),
+                Output::Settled(id) => self.operations.settled(sides, id),
+                Output::Open(flow, target) => self.flows.open(flow, target),
+                Output::Close(flow) => self.flows.close(flow),
+                Output::Persist(id, record) => self.records.save(id, record),
+                Output::Event(event) => self.on_event(event),
+                Output::Wait(until, _) => {
+                    self.wait = until;
+                    break;
+                }
+                other => tracing::error!(?other, "the engine wants what this driver does not know"),
+            }
+        }
+        self.transmit = buffer;
+    }
+
+    /// Takes the next thing that comes from outside of the engine.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready((flow, arrival)) = self.flows.poll(cx, &mut self.receive) {
+            self.now = self.clock.now();
+            match arrival {
+                Arrival::Datagram(length) => self.engine.handle_datagram(self.now, flow, &self.receive[..length]),
+                Arrival::Event(event) => self.engine.handle_flow(self.now, flow, event),
+            }
+        } else if self.shared.signal.poll(cx).is_ready() {
+            self.now = self.clock.now();
+            self.take_requests();
+            self.take_changes();
+            self.operations.poll(&mut Sides { engine: &mut self.engine, objects: &mut self.objects, now: self.now });
+        } else if let Poll::Ready((id, result)) = self.records.poll(cx) {
+            self.now = self.clock.now();
+            self.engine.persisted(self.now, id, result);
+        } else {
+            let deadline = [self.wait, self.farewell].into_iter().flatten().min();
+            ready!(self.clock.poll_until(cx, deadline));
+            self.now = self.clock.now();
+            self.engine.handle_timeout(self.now);
+            if self.farewell.is_some_and(|farewell| farewell <= self.now.elapsed) {
+                tracing::warn!("stopping although not every server has heard of it");
+                self.stopped = true;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn leave(&mut self) {
+        self.now = self.clock.now();
+        self.farewell = Some(self.now.elapsed + FAREWELL);
+        self.engine.command(self.now, Command::Deregister);
+    }
+
+    fn take_requests(&mut self) {
+        for request in self.shared.take_requests() {
+            match request {
+                Request::Command(command) => self.engine.command(self.now, command),
+                Request::NetworkChanged => {
+                    self.flows.network_changed();
+                    self.engine.command(self.now, Command::NetworkChanged);
+                }
+                Request::Shutdown if self.farewell.is_none() => self.leave(),
+                Request::Shutdown => {}
+            }
+        }
+    }
+
+    fn take_changes(&mut self) {
+        let mut instances_changed = false;
+        for entry in self.objects.iter_mut() {
+            let (paths, instances) = entry.pending.take();
+            instances_changed |= instances;
+            for changed in paths {
+                for value in changed.values {
+                    self.engine.notify(self.now, changed.path, Some(value));
+                }
+                if changed.unread {
+                    self.engine.notify(self.now, changed.path, None);
+                }
+            }
+        }
+        if instances_changed {
+            self.engine.declare(self.now, self.objects.tree());
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        log(&event);
+        match &event {
+            Event::Observed(paths) => self.objects.watch(paths),
+            Event::Stopped => self.stopped = self.farewell.is_some(),
+            _ => {}
+        }
+        let servers =
+            self.engine.accounts().filter_map(|account| Some((account.ssid, self.engine.status(account.ssid)?)));
+        self.shared.publish(servers, event);
+    }
+}
+
+impl<N: Net, C, D> Drop for Driver<N, C, D> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::Registered { server, after } => tracing::info!(server, ?after, "registered"),
+        Event::Updated { server } => tracing::debug!(server, "registration updated"),
+        Event::RegistrationFailed { server, reason, retry_in: Some(retry_in) } => {
+            tracing::warn!(server, %reason, ?retry_in, "not registered");
+        }
+        Event::RegistrationFailed { server, reason, retry_in: None } => {
+            tracing::error!(server, %reason, "not registered, and out of attempts");
+        }
+        Event::ServerLost { server, reason } => tracing::warn!(server, %reason, "registration lost"),
+        Event::Deregistered { server, .. } => tracing::info!(server, "de-registered"),
+        Event::NotificationLost { server, path } => tracing::warn!(server, %path, "notification lost"),
+        other => tracing::debug!(?other),
+    }
+}
+
+/// Ends when the process is asked to end: SIGINT (Ctrl-C) or SIGTERM. Later signals of these kinds no longer end the process by themselves.
+///
+/// # Errors
+/// When the signals cannot be waited for.
+pub fn terminated() -> std::io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(std::future::poll_fn(move |cx| {
+        if interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests;
