@@ -5,13 +5,13 @@
 //! [`Attributes::fires`] says whether a change of a value is worth a notification.
 
 mod notify;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::model::{Level, ObjectDefinition, Path};
-
-pub use notify::Change;
 
 /// The notification attributes at one level, or the sum of several.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -3,9 +3,9 @@
 //! [`encode`] and [`decode`] choose by Content-Format; the modules below hold one format each. Decoding is strict, and
 //! never holds more than what it was given: every octet counted once, every length checked before it is used.
 //!
-//! What LwM2M leaves to the definition is decided here by one rule: a resource that the definition does not know is
-//! decoded as an Opaque (as Opaques, if the payload shows instances). Whether that is an error is for the reader to say:
-//! a client refuses or skips it when it is written, a server shows it.
+//! A resource that the definition does not know is decoded all the same: as an Opaque (as Opaques, if the payload shows
+//! instances), from text as a String. What becomes of it is for the reader to say: a client passes over it when an
+//! instance is written (LwM2M Core 1.2.2 section 6.3.3: it is not an error), a server shows it.
 
 pub mod link;
 pub mod opaque;
@@ -14,7 +14,10 @@ pub mod tlv;
 
 use lapwing_coap::{Code, ContentFormat};
 
-use crate::model::{CheckError, Level, Node, ObjectDefinition, Path, PathError};
+use crate::model::{
+    CheckError, Instance, InstanceId, Level, Node, ObjectDefinition, Path, PathError, Resource, ResourceDefinition,
+    ResourceType, Value,
+};
 
 /// The formats that [`encode`] and [`decode`] know.
 pub const SUPPORTED: &[ContentFormat] =
@@ -28,7 +31,11 @@ pub fn is_supported(format: ContentFormat) -> bool {
 /// The format for the content of `path` when a request does not ask for one: text or opaque for a single value, TLV
 /// otherwise.
 pub fn default_for(path: &Path, definition: &ObjectDefinition) -> ContentFormat {
-    todo!("{path} {definition:?}")
+    match value_definition(path, definition) {
+        Ok(Some(resource)) if resource.kind == ResourceType::Opaque => ContentFormat::OPAQUE,
+        Ok(Some(_)) => ContentFormat::TEXT,
+        _ => ContentFormat::TLV,
+    }
 }
 
 /// Writes the content of `path` behind what `out` has.
@@ -59,6 +66,37 @@ pub fn decode(
         ContentFormat::TEXT => text::decode(path, definition, payload),
         ContentFormat::OPAQUE => opaque::decode(path, definition, payload),
         ContentFormat::TLV | ContentFormat::OLD_TLV => tlv::decode(path, definition, payload),
+        _ => Err(FormatError::UnsupportedFormat),
+    }
+}
+
+/// Writes the payload of a Create behind what `out` has; without an id the client chooses one.
+///
+/// # Errors
+/// [`FormatError::UnsupportedFormat`] for a format that cannot carry instances, else as for [`encode`].
+pub fn encode_create(
+    format: ContentFormat,
+    id: Option<InstanceId>,
+    instance: &Instance,
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    match format {
+        ContentFormat::TLV | ContentFormat::OLD_TLV => tlv::encode_create(id, instance, out),
+        _ => Err(FormatError::UnsupportedFormat),
+    }
+}
+
+/// Reads the payload of a Create: the resources of the new instance, and its id if the payload has one.
+///
+/// # Errors
+/// [`FormatError::UnsupportedFormat`] for a format that cannot carry instances, else as for [`decode`].
+pub fn decode_create(
+    format: ContentFormat,
+    definition: &ObjectDefinition,
+    payload: &[u8],
+) -> Result<(Option<InstanceId>, Instance), FormatError> {
+    match format {
+        ContentFormat::TLV | ContentFormat::OLD_TLV => tlv::decode_create(definition, payload),
         _ => Err(FormatError::UnsupportedFormat),
     }
 }
@@ -111,5 +149,33 @@ impl FormatError {
             FormatError::Malformed { .. } | FormatError::Mismatch { .. } | FormatError::Path(_) => Code::BAD_REQUEST,
             FormatError::Level { .. } => Code::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// The one value that text and opaque can carry.
+fn one_value(node: &Node) -> Result<&Value, FormatError> {
+    node.value().ok_or(FormatError::NotAcceptable)
+}
+
+/// The definition of the one value at `path`, if it is known.
+fn value_definition<'a>(
+    path: &Path,
+    definition: &'a ObjectDefinition,
+) -> Result<Option<&'a ResourceDefinition>, FormatError> {
+    let resource = definition.resource(path.resource_id().ok_or(FormatError::UnsupportedFormat)?);
+    match resource {
+        Some(resource) if resource.multiple && path.level() == Level::Resource => Err(FormatError::UnsupportedFormat),
+        Some(resource) if !resource.multiple && path.level() == Level::ResourceInstance => {
+            Err(FormatError::Mismatch { path: *path, why: CheckError::Multiplicity })
+        }
+        resource => Ok(resource),
+    }
+}
+
+/// The node that one value makes at `path`, a resource or a resource instance.
+fn wrap(path: &Path, value: Value) -> Node {
+    match path.level() {
+        Level::ResourceInstance => Node::Value(value),
+        _ => Node::Resource(Resource::Single(value)),
     }
 }

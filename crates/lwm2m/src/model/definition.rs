@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{Node, ObjectId, Path, Resource, ResourceId, ResourceType, Value};
+use super::{ObjectId, ResourceId, ResourceType};
 
 /// A version of an object or of LwM2M itself, such as `1.1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,22 +160,6 @@ impl ResourceDefinition {
         set(&mut self.units, units);
         self
     }
-
-    /// Whether a value may be written: its type, and its range where the definition has one that is numeric.
-    ///
-    /// # Errors
-    /// [`CheckError::Type`] or [`CheckError::Range`].
-    pub fn check_value(&self, value: &Value) -> Result<(), CheckError> {
-        todo!("{value:?}")
-    }
-
-    /// Whether a resource's content fits: each value, and single or multiple as defined.
-    ///
-    /// # Errors
-    /// [`CheckError::Multiplicity`], or as for [`check_value`](Self::check_value).
-    pub fn check(&self, resource: &Resource) -> Result<(), CheckError> {
-        todo!("{resource:?}")
-    }
 }
 
 /// What an object is: its name, version and resources (LwM2M Core 1.1 Appendix D).
@@ -274,15 +258,6 @@ impl ObjectDefinition {
         let at = self.resources.binary_search_by_key(&id, |resource| resource.id).ok()?;
         Some(&self.resources[at])
     }
-
-    /// Whether content for `path` fits this definition: every resource is known, and of the defined type, range and
-    /// multiplicity. Missing mandatory resources are not looked for.
-    ///
-    /// # Errors
-    /// The path that does not fit, and why.
-    pub fn check(&self, path: &Path, node: &Node) -> Result<(), (Path, CheckError)> {
-        todo!("{path} {node:?}")
-    }
 }
 
 /// Constants cannot drop; what is replaced here was borrowed, or is lost to a builder misused at run time.
@@ -332,30 +307,4 @@ impl From<ObjectDefinition> for DefinitionRef {
     fn from(definition: ObjectDefinition) -> DefinitionRef {
         DefinitionRef::Shared(Arc::new(definition))
     }
-}
-
-/// Why content does not fit a definition.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckError {
-    /// The object has no such resource.
-    #[error("the object has no such resource")]
-    Unknown,
-    /// The value has another type.
-    #[error("expected {expected}, found {found}")]
-    Type {
-        /// The defined type.
-        expected: ResourceType,
-        /// The value's.
-        found: ResourceType,
-    },
-    /// The value is outside of the defined range.
-    #[error("outside of the range {0}")]
-    Range(String),
-    /// A single resource has instances, or a multiple one has none.
-    #[error("single where the definition says multiple, or the reverse")]
-    Multiplicity,
-    /// The content is not of the path's level.
-    #[error("the content is not what stands at this level")]
-    Level,
 }

@@ -3,6 +3,7 @@
 //! Nothing in here knows a message or a clock; the content formats ([`crate::format`]), the engines and the objects
 //! of an application all speak in these types (LwM2M Core 1.1 section 7, Appendix C).
 
+mod check;
 mod definition;
 mod node;
 mod path;
@@ -10,9 +11,8 @@ mod tree;
 mod value;
 mod xml;
 
-pub use definition::{
-    CheckError, DefinitionRef, ObjectDefinition, Operations, ResourceDefinition, Version, VersionError,
-};
+pub use check::CheckError;
+pub use definition::{DefinitionRef, ObjectDefinition, Operations, ResourceDefinition, Version, VersionError};
 pub use node::{Instance, Instances, Node, Resource, Values};
 pub use path::{Level, Path, PathError};
 pub use tree::{Tree, TreeObject};

@@ -28,11 +28,11 @@ pub enum ResourceType {
 }
 
 impl ResourceType {
-    /// Whether gt, lt and st apply: Integer, Unsigned, Float and Time (LwM2M Core 1.1 section 7.3.2).
+    /// Whether gt, lt and st apply: Integer, Unsigned and Float (LwM2M Core 1.1 section 7.3.2).
     ///
-    /// The standard says "numerical"; Time is one by its representation, and Leshan and Anjay take it as one too.
+    /// The standard says no more than "numerical"; that Time is not meant is how Leshan and Anjay read it.
     pub const fn is_numeric(self) -> bool {
-        matches!(self, ResourceType::Integer | ResourceType::Unsigned | ResourceType::Float | ResourceType::Time)
+        matches!(self, ResourceType::Integer | ResourceType::Unsigned | ResourceType::Float)
     }
 }
 
@@ -163,10 +163,10 @@ impl Value {
         }
     }
 
-    /// Any number as a float, rounded where it has more than 53 bits: an Integer, Unsigned, Float or Time.
+    /// Any number as a float, rounded where it has more than 53 bits: an Integer, Unsigned or Float.
     pub fn as_number(&self) -> Option<f64> {
         match *self {
-            Value::Integer(number) | Value::Time(number) => Some(number as f64),
+            Value::Integer(number) => Some(number as f64),
             Value::Unsigned(number) => Some(number as f64),
             Value::Float(number) => Some(number),
             _ => None,
