@@ -79,7 +79,7 @@ impl Builder {
         let coap = socket.local_addr().map_err(error(Interface::Coap, self.coap))?;
         let listener = TcpListener::bind(self.http).await.map_err(error(Interface::Http, self.http))?;
         let http = listener.local_addr().map_err(error(Interface::Http, self.http))?;
-        let (driver, handle) = Driver::new(socket, coap, self.config);
+        let (driver, handle) = Driver::new(socket, coap, self.config).map_err(error(Interface::Coap, self.coap))?;
         Ok(Server { driver, handle, listener, http })
     }
 }

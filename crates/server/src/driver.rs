@@ -1,49 +1,184 @@
 //! The task that owns the socket and the engine.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, future::poll_fn, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use lapwing::driver::{BootClock, Clock};
 use lapwing_lwm2m::server::{
     self as engine, LogEntry, RequestError, RequestId, Response, ServerConfig, ServerEvent, ServerOutput,
 };
 use tokio::{
     net::UdpSocket,
     sync::{broadcast, mpsc, oneshot},
-    time::{Instant, Sleep},
 };
 
-use crate::{Handle, clock::Clock, handle::Command};
+use crate::{Handle, handle::Command};
 
 /// The largest UDP payload. A smaller buffer would cut longer datagrams short without a word.
 const DATAGRAM: usize = 65_535;
 /// How many datagrams or commands are taken before others on this thread get their turn.
 const BATCH: usize = 64;
+/// How many items a slow subscriber may lag behind.
 const SUBSCRIPTION: usize = 1_024;
 
-#[derive(Debug)]
 struct Waiting {
     ticket: u64,
     answer: oneshot::Sender<Result<Response, RequestError>>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Driver {
     socket: UdpSocket,
     engine: engine::Server,
-    clock: Clock,
+    clock: BootClock,
+    /// What the clock is set to.
+    alarm: Option<Duration>,
     commands: mpsc::UnboundedReceiver<Command>,
     events: broadcast::Sender<ServerEvent>,
     log: broadcast::Sender<Arc<LogEntry>>,
     waiting: HashMap<RequestId, Waiting>,
     tickets: HashMap<u64, RequestId>,
-    outgoing: Vec<u8>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("socket", &self.socket).field("engine", &self.engine).finish_non_exhaustive()
+    }
 }
 
 impl Driver {
-    pub(crate) fn new(socket: UdpSocket, address: SocketAddr, config: ServerConfig) -> (Driver, Handle) {
-        todo!("{socket:?} {address} {config:?}")
+    pub(crate) fn new(socket: UdpSocket, address: SocketAddr, config: ServerConfig) -> io::Result<(Driver, Handle)> {
+        let mut seed = [0; 32];
+        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
+        let (sender, commands) = mpsc::unbounded_channel();
+        let events = broadcast::Sender::new(SUBSCRIPTION);
+        let log = broadcast::Sender::new(SUBSCRIPTION);
+        let handle = Handle::new(sender, events.downgrade(), log.downgrade(), address);
+        let clock = BootClock::new()?;
+        let engine = engine::Server::new(clock.now(), config, seed);
+        let driver = Driver {
+            socket,
+            engine,
+            clock,
+            alarm: None,
+            commands,
+            events,
+            log,
+            waiting: HashMap::new(),
+            tickets: HashMap::new(),
+        };
+        Ok((driver, handle))
     }
 
-    pub(crate) async fn run(self) -> io::Result<()> {
-        todo!()
+    /// Runs until the socket fails.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        let mut datagram = vec![0; DATAGRAM];
+        let mut outgoing = Vec::new();
+        loop {
+            let deadline = self.flush(&mut outgoing).await?;
+            self.set_alarm(deadline);
+            let Driver { socket, commands, clock, alarm, .. } = &mut self;
+            tokio::select! {
+                ready = socket.readable() => {
+                    ready?;
+                    self.receive(&mut datagram, &mut outgoing).await?;
+                }
+                Some(command) = commands.recv() => self.obey_all(command),
+                () = poll_fn(|cx| clock.poll_until(cx, *alarm)) => {
+                    self.alarm = None;
+                    self.engine.handle_timeout(self.clock.now());
+                }
+            }
+        }
     }
+
+    /// An alarm that is early does no harm, and most deadlines are put off again before they come: setting the clock each
+    /// time would cost a system call a message.
+    fn set_alarm(&mut self, deadline: Option<Duration>) {
+        let early = self.alarm.is_some_and(|alarm| deadline.is_none_or(|deadline| alarm <= deadline));
+        if !early {
+            self.alarm = deadline;
+        }
+    }
+
+    /// Takes what has arrived, and answers each datagram before the next one is looked at.
+    async fn receive(&mut self, datagram: &mut [u8], outgoing: &mut Vec<u8>) -> io::Result<()> {
+        self.engine.set_log_events(self.log.receiver_count() > 0);
+        for _ in 0..BATCH {
+            match self.socket.try_recv_from(datagram) {
+                Ok((length, from)) => self.engine.handle_datagram(self.clock.now(), from, &datagram[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if is_about_a_peer(&error) => continue,
+                Err(error) => return Err(error),
+            }
+            self.flush(outgoing).await?;
+        }
+        // There may be more, but it is the turn of the others on this thread.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    fn obey_all(&mut self, first: Command) {
+        self.engine.set_log_events(self.log.receiver_count() > 0);
+        self.obey(first);
+        for _ in 1..BATCH {
+            let Ok(command) = self.commands.try_recv() else { return };
+            self.obey(command);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = self.clock.now();
+        match command {
+            Command::Request { ticket, registration, request, timeout, answer } => {
+                let id = self.engine.request(now, registration, request, timeout);
+                self.waiting.insert(id, Waiting { ticket, answer });
+                self.tickets.insert(ticket, id);
+            }
+            Command::Cancel { ticket } => {
+                if let Some(id) = self.tickets.remove(&ticket) {
+                    self.waiting.remove(&id);
+                    self.engine.cancel(now, id);
+                }
+            }
+            Command::Ask(question) => question(&mut self.engine, now),
+        }
+    }
+
+    /// Does all that the engine wants, and gives the time of its next timer.
+    async fn flush(&mut self, outgoing: &mut Vec<u8>) -> io::Result<Option<Duration>> {
+        loop {
+            match self.engine.poll_output(outgoing) {
+                ServerOutput::Transmit(to, datagram) => transmit(&self.socket, to, datagram).await?,
+                ServerOutput::Answer(id, result) => {
+                    let Some(waiting) = self.waiting.remove(&id) else { continue };
+                    self.tickets.remove(&waiting.ticket);
+                    // Who asked may have gone.
+                    let _ = waiting.answer.send(result);
+                }
+                // Sending fails when nobody listens.
+                ServerOutput::Event(ServerEvent::Exchanged(entry)) => drop(self.log.send(entry)),
+                ServerOutput::Event(event) => drop(self.events.send(event)),
+                ServerOutput::Wait(deadline, _) => return Ok(deadline),
+            }
+        }
+    }
+}
+
+async fn transmit(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+    loop {
+        match socket.try_send_to(datagram, to) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
+            // A peer that cannot be reached now is one whose datagram was lost.
+            Err(error) => {
+                tracing::debug!(%to, %error, "not sent");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether an error tells of one that was sent to (an ICMP message), rather than of the socket.
+fn is_about_a_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | Interrupted)
 }

@@ -38,8 +38,9 @@ pub(crate) enum Command {
 struct Shared {
     // Unbounded, since whoever sends waits for the answer before sending again.
     commands: mpsc::UnboundedSender<Command>,
-    events: broadcast::Sender<ServerEvent>,
-    log: broadcast::Sender<Arc<LogEntry>>,
+    // Weak, so that subscriptions end with the server.
+    events: broadcast::WeakSender<ServerEvent>,
+    log: broadcast::WeakSender<Arc<LogEntry>>,
     tickets: AtomicU64,
     address: SocketAddr,
 }
@@ -54,8 +55,8 @@ pub struct Handle(Arc<Shared>);
 impl Handle {
     pub(crate) fn new(
         commands: mpsc::UnboundedSender<Command>,
-        events: broadcast::Sender<ServerEvent>,
-        log: broadcast::Sender<Arc<LogEntry>>,
+        events: broadcast::WeakSender<ServerEvent>,
+        log: broadcast::WeakSender<Arc<LogEntry>>,
         address: SocketAddr,
     ) -> Handle {
         Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), address }))
@@ -137,12 +138,12 @@ impl Handle {
 
     /// What happens from now on, except messages.
     pub fn subscribe(&self) -> Subscription<ServerEvent> {
-        Subscription(self.0.events.subscribe())
+        Subscription::to(&self.0.events)
     }
 
     /// The messages that come and go from now on.
     pub fn subscribe_log(&self) -> Subscription<Arc<LogEntry>> {
-        Subscription(self.0.log.subscribe())
+        Subscription::to(&self.0.log)
     }
 
     async fn ask<T: Send + 'static>(
@@ -174,13 +175,18 @@ impl Drop for CancelOnDrop<'_> {
 }
 
 /// A stream of what happens. It holds the last 1,024 items; who is slower loses the oldest.
-pub struct Subscription<T>(broadcast::Receiver<T>);
+pub struct Subscription<T>(Option<broadcast::Receiver<T>>);
 
 impl<T: Clone> Subscription<T> {
+    fn to(sender: &broadcast::WeakSender<T>) -> Subscription<T> {
+        Subscription(sender.upgrade().map(|sender| sender.subscribe()))
+    }
+
     /// The next item; `None` once the server has stopped. May be dropped and called again without loss.
     pub async fn next(&mut self) -> Option<T> {
+        let receiver = self.0.as_mut()?;
         loop {
-            match self.0.recv().await {
+            match receiver.recv().await {
                 Ok(item) => return Some(item),
                 Err(broadcast::error::RecvError::Lagged(lost)) => tracing::warn!(lost, "a subscriber is too slow"),
                 Err(broadcast::error::RecvError::Closed) => return None,

@@ -6,7 +6,6 @@
 //! This crate is a building block of the `lapwing` program, not a promised API.
 
 mod bind;
-mod clock;
 mod driver;
 mod handle;
 mod http;

@@ -16,9 +16,31 @@
 
 mod config;
 mod event;
+mod exchange;
+mod inbound;
+mod interface;
 mod log;
+mod observation;
 mod operation;
+mod outbound;
+mod parameters;
+mod peers;
 mod registration;
+mod registry;
+mod timers;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use lapwing_coap::peer::Memory;
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 pub use self::{
     config::ServerConfig,
@@ -27,87 +49,172 @@ pub use self::{
     operation::{Content, Request, RequestError, RequestId, Response, WriteMode},
     registration::{NotAnId, Offer, Registration, RegistrationId, Update},
 };
-
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
+use self::{log::Log, observation::Observations, outbound::Pending, peers::Peers, registry::Registry, timers::Timers};
 use crate::{Now, model::Path};
 
 /// All state of a server: see the [module](self).
-#[derive(Debug)]
-pub struct Server {}
+pub struct Server {
+    config: ServerConfig,
+    now: Now,
+    rng: ChaCha12Rng,
+    peers: Peers,
+    registry: Registry,
+    observations: Observations,
+    pending: HashMap<RequestId, Pending>,
+    deadlines: Timers<RequestId>,
+    next_request: u64,
+    answers: VecDeque<(RequestId, Result<Response, RequestError>)>,
+    events: VecDeque<ServerEvent>,
+    log: Log,
+    log_events: bool,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("registrations", &self.registry.len())
+            .field("peers", &self.peers.len())
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Server {
     /// A server without clients. `seed` must be unpredictable: registration ids, tokens and message IDs are drawn from it.
     pub fn new(now: Now, config: ServerConfig, seed: [u8; 32]) -> Server {
-        todo!("{now:?} {config:?} {seed:?}")
+        Server {
+            now,
+            rng: ChaCha12Rng::from_seed(seed),
+            peers: Peers::new(Arc::clone(&config.coap), config.strangers),
+            registry: Registry::new(config.grace),
+            observations: Observations::new(config.remembered),
+            pending: HashMap::new(),
+            deadlines: Timers::new(),
+            next_request: 0,
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+            log: Log::new(config.log),
+            log_events: false,
+            config,
+        }
     }
 
     /// Takes in one datagram.
     pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
-        todo!("{now:?} {from:?} {datagram:?}")
+        self.now = now;
+        self.record(Direction::In, from, datagram);
+        self.hear(from, datagram);
     }
 
     /// Does what is due. Call at the time that [`ServerOutput::Wait`] gave; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
-        todo!("{now:?}")
+        self.now = now;
+        let elapsed = now.elapsed;
+        self.peers.handle_timeout(elapsed);
+        while let Some(registration) = self.registry.lapse(elapsed) {
+            self.registration_ended(registration, Deregistration::Expired);
+        }
+        while let Some(request) = self.deadlines.expire(elapsed) {
+            self.give_up(request, RequestError::TimedOut);
+        }
+        while let Some(endpoint) = self.observations.expire(elapsed) {
+            self.ask_due(&endpoint);
+        }
     }
 
     /// What to do next. `buffer` is scratch space, cleared here.
     pub fn poll_output<'a>(&mut self, buffer: &'a mut Vec<u8>) -> ServerOutput<'a> {
-        todo!("{buffer:?}")
+        buffer.clear();
+        loop {
+            if let Some((request, result)) = self.answers.pop_front() {
+                return ServerOutput::Answer(request, result);
+            }
+            if let Some(event) = self.events.pop_front() {
+                return ServerOutput::Event(event);
+            }
+            let Some(address) = self.peers.front() else { break };
+            if self.hear_later(address) {
+                continue;
+            }
+            let slot = self.peers.use_slot(address);
+            match slot.and_then(|slot| slot.peer.poll_transmit(self.now.elapsed, buffer)) {
+                Some(range) => {
+                    self.record(Direction::Out, address, &buffer[range.clone()]);
+                    return ServerOutput::Transmit(address, &buffer[range]);
+                }
+                None => self.peers.settle_front(),
+            }
+        }
+        let timers = [
+            (self.peers.next_timeout(), Reason::Peer),
+            (self.registry.next_lapse(), Reason::Lifetime),
+            (self.deadlines.next(), Reason::Request),
+            (self.observations.next_retry(), Reason::Observation),
+        ];
+        let next = timers.into_iter().filter_map(|(at, reason)| Some((at?, reason))).min_by_key(|(at, _)| *at);
+        next.map_or(ServerOutput::Wait(None, Reason::Idle), |(at, reason)| ServerOutput::Wait(Some(at), reason))
     }
 
     /// Every registration, in no order.
-    pub fn registrations(&self) -> impl ExactSizeIterator<Item = &Arc<Registration>> {
-        [].into_iter()
+    pub fn registrations(&self) -> impl Iterator<Item = &Arc<Registration>> {
+        self.registry.iter()
     }
 
     /// The registration of an endpoint.
     pub fn registration(&self, endpoint: &str) -> Option<&Arc<Registration>> {
-        todo!("{endpoint}")
-    }
-
-    /// Asks a client. [`ServerOutput::Answer`] follows, at the latest after `timeout`, or
-    /// [`ServerConfig::request_timeout`] without it. Requests of one client queue (NSTART, RFC 7252 section 4.7).
-    pub fn request(
-        &mut self,
-        now: Now,
-        registration: RegistrationId,
-        request: Request,
-        timeout: Option<Duration>,
-    ) -> RequestId {
-        todo!("{now:?} {registration} {request:?} {timeout:?}")
-    }
-
-    /// Forgets a request: no answer follows, and one that comes is rejected with RST. Tells whether it was open.
-    pub fn cancel(&mut self, now: Now, request: RequestId) -> bool {
-        todo!("{now:?} {request:?}")
+        self.registry.of_endpoint(endpoint)
     }
 
     /// Drops a registration without telling the client; its next Update is answered 4.04. Tells whether there was one.
     pub fn forget(&mut self, now: Now, registration: RegistrationId) -> bool {
-        todo!("{now:?} {registration:?}")
-    }
-
-    /// Forgets an observation without telling the client: its next notification is rejected with RST, which ends the
-    /// observation there (RFC 7641 section 3.6). Tells whether there was one.
-    pub fn forget_observation(&mut self, now: Now, endpoint: &str, path: Path) -> bool {
-        todo!("{now:?} {endpoint} {path}")
+        self.now = now;
+        let Some(registration) = self.registry.remove(registration) else { return false };
+        self.registration_ended(registration, Deregistration::Forgotten);
+        true
     }
 
     /// What is observed of an endpoint, registered or not, in order.
     pub fn observations(&self, endpoint: &str) -> impl Iterator<Item = Path> + '_ {
-        let _ = endpoint;
-        [].into_iter()
+        self.observations.paths(endpoint)
     }
 
     /// The exchange log, oldest first.
     pub fn log(&self) -> impl Iterator<Item = &Arc<LogEntry>> {
-        [].into_iter()
+        self.log.iter()
     }
 
     /// Whether each message becomes a [`ServerEvent::Exchanged`]; off at first.
     pub fn set_log_events(&mut self, on: bool) {
-        todo!("{on}")
+        self.log_events = on;
+    }
+
+    /// How many peers without a registration are remembered; at most [`ServerConfig::strangers`].
+    pub fn strangers(&self) -> usize {
+        self.peers.strangers()
+    }
+
+    /// What the message layer holds for one address, `None` when it is not remembered.
+    pub fn peer_memory(&self, address: SocketAddr) -> Option<Memory> {
+        self.peers.get(address).map(|slot| slot.peer.memory())
+    }
+
+    fn record(&mut self, direction: Direction, peer: SocketAddr, datagram: &[u8]) {
+        if self.log.is_off() && !self.log_events {
+            return;
+        }
+        let endpoint = self.peers.get(peer).and_then(|slot| slot.endpoint.clone());
+        let entry = Arc::new(LogEntry { time: self.now, direction, peer, endpoint, datagram: datagram.into() });
+        if self.log_events {
+            self.events.push_back(ServerEvent::Exchanged(Arc::clone(&entry)));
+        }
+        if !self.log.is_off() {
+            self.log.push(entry);
+        }
+    }
+
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
     }
 }

@@ -175,8 +175,8 @@ pub enum RequestError {
     /// The request makes no sense to the client's objects or cannot be put into the format.
     #[error("{0}")]
     Invalid(String),
-    /// Too many observations of this endpoint.
-    #[error("too many observations")]
+    /// Too many open requests to this client, or observations of it.
+    #[error("too many open requests or observations")]
     TooMany,
     /// No answer came in time, neither an acknowledgement nor a response.
     #[error("the client did not answer in time")]

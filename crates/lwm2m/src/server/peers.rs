@@ -10,16 +10,18 @@ use std::{
 use lapwing_coap::peer::{Config, Peer, RequestId};
 use rand_chacha::{ChaCha12Rng, rand_core::Rng};
 
-use super::{operation, timers::Timers};
+use super::{exchange::Shape, operation, timers::Timers};
 use crate::model::Path;
 
 /// Whom a request to a peer is for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Owner {
     /// Who waits for the answer.
     pub(super) request: Option<operation::RequestId>,
     /// Which observation it begins, or began.
     pub(super) observation: Option<(Arc<str>, Path)>,
+    /// How to read what comes.
+    pub(super) shape: Shape,
 }
 
 /// A peer and what is kept of it here.

@@ -13,7 +13,7 @@ pub(super) struct Timers<K> {
     deadlines: HashMap<K, Duration>,
 }
 
-impl<K: Copy + Ord + Hash> Timers<K> {
+impl<K: Clone + Ord + Hash> Timers<K> {
     pub(super) fn new() -> Timers<K> {
         Timers { order: BTreeSet::new(), deadlines: HashMap::new() }
     }
@@ -21,14 +21,14 @@ impl<K: Copy + Ord + Hash> Timers<K> {
     /// Sets, moves or (with `None`) clears the deadline of `key`.
     pub(super) fn set(&mut self, key: K, deadline: Option<Duration>) {
         let previous = match deadline {
-            Some(deadline) => self.deadlines.insert(key, deadline),
+            Some(deadline) => self.deadlines.insert(key.clone(), deadline),
             None => self.deadlines.remove(&key),
         };
         if previous == deadline {
             return;
         }
         if let Some(previous) = previous {
-            self.order.remove(&(previous, key));
+            self.order.remove(&(previous, key.clone()));
         }
         if let Some(deadline) = deadline {
             self.order.insert((deadline, key));
@@ -37,16 +37,17 @@ impl<K: Copy + Ord + Hash> Timers<K> {
 
     /// The earliest deadline.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.order.first().map(|&(deadline, _)| deadline)
+        self.order.first().map(|(deadline, _)| *deadline)
     }
 
     /// Takes out one key whose deadline has come.
     pub(super) fn expire(&mut self, now: Duration) -> Option<K> {
-        let &(deadline, key) = self.order.first()?;
-        if deadline > now {
+        let (deadline, key) = self.order.first()?;
+        if *deadline > now {
             return None;
         }
-        self.set(key, None);
+        let key = key.clone();
+        self.set(key.clone(), None);
         Some(key)
     }
 }

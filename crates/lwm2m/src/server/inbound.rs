@@ -1,0 +1,362 @@
+//! What comes from clients: the registration interface, answers and notifications.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use lapwing_coap::{
+    ContentFormat,
+    peer::{self, Event, ExchangeId, Failure, Receive, Reply},
+    wire::Code,
+};
+
+use super::{
+    Content, Deregistration, ObservationEnd, Registration, RegistrationId, RequestError, Response, Server, ServerEvent,
+    Update,
+    interface::{self, Call},
+    observation::{Outcome, Suspended},
+    parameters::{Parameters, Refusal, offers},
+    peers::{Owner, Slot},
+};
+use crate::{format::link::RegistrationLinks, model::Path};
+
+/// Seconds, where a Register names none (LwM2M core 1.1 section 6.2.1).
+const DEFAULT_LIFETIME: u32 = 86_400;
+
+/// What was read out of an event, free of the datagram it came in.
+enum Heard {
+    Call(ExchangeId, Result<Call, Refusal>),
+    Upload(ExchangeId, Result<(), Refusal>),
+    Answer { request: peer::RequestId, result: Result<Response, RequestError>, goes_on: bool },
+    Nothing,
+}
+
+impl Heard {
+    fn of(event: Event<'_>, owners: &HashMap<peer::RequestId, Owner>) -> Heard {
+        match event {
+            Event::Request(request) => Heard::Call(request.exchange, interface::parse(&request)),
+            Event::Upload(request) => Heard::Upload(request.exchange, interface::accepts_upload(&request)),
+            Event::Response { request, response } | Event::Notification { request, response } => {
+                let Some(owner) = owners.get(&request) else { return Heard::Nothing };
+                let goes_on = response.observe.is_some() && response.message.code.is_success();
+                Heard::Answer { request, result: owner.shape.understand(&response), goes_on }
+            }
+            Event::Failed { request, why } => {
+                let result = Err(match why {
+                    Failure::TimedOut => RequestError::TimedOut,
+                    Failure::Reset => RequestError::Reset,
+                    Failure::TooMany => RequestError::TooMany,
+                    other => RequestError::Failed(other.to_string()),
+                });
+                Heard::Answer { request, result, goes_on: false }
+            }
+            // Nothing is streamed, no answer's settling is asked for, nobody observes this server.
+            _ => Heard::Nothing,
+        }
+    }
+}
+
+/// An answer to a request of the registration interface.
+struct Answer {
+    code: Code,
+    location: Option<RegistrationId>,
+    /// Whose observations are to be asked for once the answer has left.
+    resume: Option<Arc<str>>,
+}
+
+impl Answer {
+    fn new(code: Code) -> Answer {
+        Answer { code, location: None, resume: None }
+    }
+}
+
+impl Server {
+    pub(super) fn hear(&mut self, from: SocketAddr, datagram: &[u8]) {
+        let Slot { peer, owners, .. } = self.peers.seen(from, &mut self.rng);
+        let event = peer.handle_datagram(self.now.elapsed, datagram);
+        let heard = event.map_or(Heard::Nothing, |event| Heard::of(event, owners));
+        self.act(from, heard);
+    }
+
+    /// Acts on an event that a timer or a call has caused; tells whether there was one.
+    pub(super) fn hear_later(&mut self, address: SocketAddr) -> bool {
+        let Some(Slot { peer, owners, .. }) = self.peers.use_slot(address) else { return false };
+        let Some(event) = peer.poll_event() else { return false };
+        let heard = Heard::of(event, owners);
+        self.act(address, heard);
+        true
+    }
+
+    fn act(&mut self, from: SocketAddr, heard: Heard) {
+        match heard {
+            Heard::Call(exchange, call) => self.serve(from, exchange, call),
+            Heard::Upload(exchange, Err(refusal)) => self.serve(from, exchange, Err(refusal)),
+            Heard::Upload(exchange, Ok(())) => {
+                if let Some(slot) = self.peers.use_slot(from) {
+                    slot.peer.receive(self.now.elapsed, exchange, Receive::Reassemble);
+                }
+            }
+            Heard::Answer { request, result, goes_on } => self.answered(from, request, result, goes_on),
+            Heard::Nothing => {}
+        }
+    }
+
+    fn serve(&mut self, from: SocketAddr, exchange: ExchangeId, call: Result<Call, Refusal>) {
+        if matches!(call, Ok(Call::Resources)) {
+            let reply = Reply::new(Code::CONTENT).content_format(ContentFormat::LINK_FORMAT).body(interface::RESOURCES);
+            return self.respond(from, exchange, reply);
+        }
+        match call.and_then(|call| self.dispatch(from, call)) {
+            Ok(answer) => {
+                match &answer.location {
+                    Some(id) => self.respond(from, exchange, Reply::new(answer.code).location(&["rd", id.as_str()])),
+                    None => self.respond(from, exchange, Reply::new(answer.code)),
+                }
+                if let Some(endpoint) = answer.resume {
+                    self.ask_due(&endpoint);
+                }
+            }
+            Err(refusal) => {
+                tracing::debug!(%from, code = %refusal.code, reason = refusal.reason, "refused");
+                self.respond(from, exchange, Reply::new(refusal.code).body(refusal.reason.as_bytes()));
+            }
+        }
+    }
+
+    fn respond(&mut self, to: SocketAddr, exchange: ExchangeId, reply: Reply<'_>) {
+        if let Some(slot) = self.peers.use_slot(to) {
+            slot.peer.respond(self.now.elapsed, exchange, reply);
+        }
+    }
+
+    fn dispatch(&mut self, from: SocketAddr, call: Call) -> Result<Answer, Refusal> {
+        match call {
+            Call::Resources => Ok(Answer::new(Code::CONTENT)),
+            Call::Register { parameters, links } => self.register(from, parameters, links),
+            Call::Update { id, parameters, links } => self.update(from, id, parameters, links),
+            Call::Deregister { id } => {
+                let registration = self.registry.remove(id).ok_or_else(unknown)?;
+                self.registration_ended(registration, Deregistration::Asked);
+                Ok(Answer::new(Code::DELETED))
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        from: SocketAddr,
+        parameters: Parameters,
+        links: RegistrationLinks,
+    ) -> Result<Answer, Refusal> {
+        let version = parameters.lwm2m_version()?;
+        let Some(endpoint) = parameters.endpoint else {
+            return Err(Refusal::new(Code::BAD_REQUEST, "ep is missing"));
+        };
+        let objects = offers(links.objects, version);
+        if objects.is_empty() {
+            return Err(Refusal::new(Code::BAD_REQUEST, "no object is offered"));
+        }
+        let previous = self.registry.of_endpoint(&endpoint).cloned();
+        if previous.is_none() && self.registry.len() >= self.config.registrations {
+            return Err(Refusal::new(Code::SERVICE_UNAVAILABLE, "too many registrations"));
+        }
+        let endpoint = previous.as_ref().map_or_else(|| endpoint.into(), |previous| Arc::clone(&previous.endpoint));
+        let binding = parameters.binding.unwrap_or_else(|| "U".to_owned());
+        let registration = Arc::new(Registration {
+            id: RegistrationId::from_random(self.random()),
+            endpoint: Arc::clone(&endpoint),
+            address: from,
+            lifetime: parameters.lifetime.unwrap_or(DEFAULT_LIFETIME),
+            version,
+            queue_mode: parameters.queue || binding.contains('Q'),
+            binding,
+            sms: parameters.sms,
+            root: format!("{}/", links.root),
+            links: links.links,
+            objects,
+            formats: links.formats,
+            attributes: parameters.others,
+            registered: self.now,
+            updated: self.now,
+        });
+        // Before the old one is dismissed, so that a peer which registers anew is never a stranger.
+        self.peers.admit(from, &endpoint);
+        if let Some(previous) = previous.as_ref().and_then(|previous| self.registry.remove(previous.id)) {
+            self.registration_ended(previous, Deregistration::Replaced);
+        }
+        self.restart_observations(&endpoint, from);
+        tracing::info!(%endpoint, address = %from, %version, lifetime = registration.lifetime, "registered");
+        self.registry.put(Arc::clone(&registration));
+        let location = Some(registration.id);
+        self.events.push_back(ServerEvent::Registered { registration, previous });
+        Ok(Answer { code: Code::CREATED, location, resume: Some(endpoint) })
+    }
+
+    fn update(
+        &mut self,
+        from: SocketAddr,
+        id: RegistrationId,
+        parameters: Parameters,
+        links: Option<RegistrationLinks>,
+    ) -> Result<Answer, Refusal> {
+        let previous = Arc::clone(self.registry.get(id).ok_or_else(unknown)?);
+        let differs = |given: &Option<String>, held: &str| given.as_deref().is_some_and(|given| given != held);
+        if differs(&parameters.endpoint, &previous.endpoint)
+            || differs(&parameters.version, &previous.version.to_string())
+        {
+            return Err(Refusal::new(Code::BAD_REQUEST, "ep and lwm2m cannot change in an Update"));
+        }
+        let mut next = Registration { address: from, updated: self.now, ..Registration::clone(&previous) };
+        let update = Update {
+            lifetime: parameters.lifetime,
+            binding: parameters.binding,
+            sms: parameters.sms,
+            links: links.as_ref().map(|links| links.links.clone()),
+            attributes: parameters.others,
+            moved: from != previous.address,
+        };
+        next.lifetime = update.lifetime.unwrap_or(next.lifetime);
+        next.sms = update.sms.clone().or(next.sms);
+        next.attributes.extend(update.attributes.clone());
+        if let Some(binding) = &update.binding {
+            next.queue_mode = parameters.queue || binding.contains('Q');
+            next.binding.clone_from(binding);
+        }
+        if let Some(links) = links {
+            next.objects = offers(links.objects, next.version);
+            if next.objects.is_empty() {
+                return Err(Refusal::new(Code::BAD_REQUEST, "no object is offered"));
+            }
+            next.root = format!("{}/", links.root);
+            next.formats = links.formats;
+            next.links = links.links;
+        }
+        let registration = Arc::new(next);
+        if update.moved {
+            self.moved(&previous, from);
+        }
+        self.observations.hurry(&registration.endpoint);
+        self.registry.put(Arc::clone(&registration));
+        let resume = Some(Arc::clone(&registration.endpoint));
+        self.events.push_back(ServerEvent::Updated { registration, previous, update: Arc::new(update) });
+        Ok(Answer { code: Code::CHANGED, location: None, resume })
+    }
+
+    /// A registration goes on at another address. Observations are asked for again there: a notification that came from
+    /// it before the Update was a stranger's, and its RST has ended the observation at the client.
+    fn moved(&mut self, previous: &Registration, to: SocketAddr) {
+        tracing::info!(endpoint = %previous.endpoint, from = %previous.address, %to, "moved");
+        self.peers.admit(to, &previous.endpoint);
+        self.restart_observations(&previous.endpoint, previous.address);
+        self.peers.dismiss(previous.address);
+    }
+
+    fn restart_observations(&mut self, endpoint: &Arc<str>, address: SocketAddr) {
+        for request in self.observations.restart(endpoint) {
+            self.abandon(address, request);
+        }
+    }
+
+    /// What is left to do after a registration has been taken out of the registry.
+    pub(super) fn registration_ended(&mut self, registration: Arc<Registration>, why: Deregistration) {
+        tracing::info!(endpoint = %registration.endpoint, ?why, "registration ended");
+        let Suspended { requests, forgotten } = match why {
+            Deregistration::Replaced => {
+                Suspended { requests: self.observations.restart(&registration.endpoint), ..Suspended::default() }
+            }
+            _ => self.observations.suspend(&registration.endpoint),
+        };
+        for request in requests {
+            self.abandon(registration.address, request);
+        }
+        self.fail_requests(registration.id);
+        self.peers.dismiss(registration.address);
+        self.events.push_back(ServerEvent::Deregistered { registration, why });
+        for (endpoint, path) in forgotten {
+            self.events.push_back(ServerEvent::ObservationEnded { endpoint, path, why: ObservationEnd::Forgotten });
+        }
+    }
+
+    fn answered(
+        &mut self,
+        from: SocketAddr,
+        request: peer::RequestId,
+        result: Result<Response, RequestError>,
+        goes_on: bool,
+    ) {
+        let Some(slot) = self.peers.use_slot(from) else { return };
+        let Some(owner) = slot.owners.remove(&request) else { return };
+        if goes_on && owner.observation.is_some() {
+            slot.owners.insert(request, Owner { request: None, ..owner.clone() });
+        }
+        if let Some((endpoint, path)) = owner.observation {
+            let asked = owner.request.is_some();
+            self.observed(from, request, (&endpoint, path), &result, goes_on, asked);
+        }
+        if let Some(id) = owner.request {
+            self.pending.remove(&id);
+            self.deadlines.set(id, None);
+            self.answers.push_back((id, result));
+        }
+    }
+
+    /// The first answer of an observation, or a notification, or the failure of asking for it. `asked` is whether someone
+    /// waits for it as an answer.
+    fn observed(
+        &mut self,
+        from: SocketAddr,
+        request: peer::RequestId,
+        (endpoint, path): (&Arc<str>, Path),
+        result: &Result<Response, RequestError>,
+        goes_on: bool,
+        asked: bool,
+    ) {
+        let outcome = match result {
+            // Who asked gets an error, and must not be notified behind it.
+            Err(RequestError::Unreadable { .. }) if asked => Outcome::Over,
+            _ if goes_on => Outcome::Active,
+            Ok(response) if response.code.is_server_error() && !asked => Outcome::Failed,
+            Ok(_) | Err(RequestError::Unreadable { .. }) => Outcome::Over,
+            Err(_) => Outcome::Failed,
+        };
+        let consequence = self.observations.settle(self.now.elapsed, endpoint, &path, request, outcome);
+        let useless = (goes_on && outcome == Outcome::Over).then_some(request);
+        for request in consequence.cancel.into_iter().chain(useless) {
+            self.abandon(from, request);
+        }
+        let fresh = goes_on || result.as_ref().is_ok_and(|response| response.code == Code::CONTENT);
+        if !asked
+            && fresh
+            && let Some(registration) = self.registry.of_endpoint(endpoint).cloned()
+        {
+            let response = Arc::new(notification(result));
+            self.events.push_back(ServerEvent::Notification { registration, path, response });
+        }
+        if consequence.ended {
+            let why = match result {
+                Ok(response) if !response.code.is_success() => ObservationEnd::Refused(response.code),
+                _ => ObservationEnd::NotObservable,
+            };
+            self.events.push_back(ServerEvent::ObservationEnded { endpoint: Arc::clone(endpoint), path, why });
+        }
+        self.ask_due(endpoint);
+    }
+}
+
+/// What subscribers see of a notification: one that cannot be understood, too.
+fn notification(result: &Result<Response, RequestError>) -> Response {
+    match result {
+        Ok(response) => response.clone(),
+        Err(RequestError::Unreadable { code, format, payload, reason }) => Response {
+            code: *code,
+            content: Content::Unknown(reason.clone()),
+            format: *format,
+            payload: payload.clone(),
+            location: None,
+            observe: None,
+        },
+        Err(other) => unreachable!("a notification came: {other}"),
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Code::NOT_FOUND, "there is no such registration")
+}

@@ -1,0 +1,215 @@
+//! Requests to clients, and asking for observations again.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use lapwing_coap::peer;
+
+use super::{
+    ObservationEnd, Registration, RegistrationId, Request, RequestError, RequestId, Server, ServerEvent,
+    exchange::Prepared, observation::Outcome, peers::Owner,
+};
+use crate::{Now, model::Path};
+
+/// Where an open request is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    registration: RegistrationId,
+    address: SocketAddr,
+    request: peer::RequestId,
+}
+
+impl Server {
+    /// Asks a client. [`ServerOutput::Answer`](super::ServerOutput::Answer) follows, at the latest after `timeout`, or
+    /// [`ServerConfig::request_timeout`](super::ServerConfig::request_timeout) without it. Requests to one client queue
+    /// (NSTART, RFC 7252 section 4.7).
+    pub fn request(
+        &mut self,
+        now: Now,
+        registration: RegistrationId,
+        request: Request,
+        timeout: Option<Duration>,
+    ) -> RequestId {
+        self.now = now;
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        match self.begin(id, registration, &request) {
+            Ok(pending) => {
+                self.pending.insert(id, pending);
+                self.deadlines.set(id, Some(now.elapsed + timeout.unwrap_or(self.config.request_timeout)));
+            }
+            Err(error) => self.answers.push_back((id, Err(error))),
+        }
+        id
+    }
+
+    fn begin(
+        &mut self,
+        id: RequestId,
+        registration: RegistrationId,
+        request: &Request,
+    ) -> Result<Pending, RequestError> {
+        let registration = Arc::clone(self.registry.get(registration).ok_or(RequestError::NotRegistered)?);
+        let prepared = Prepared::new(&registration, request)?;
+        let address = registration.address;
+        let coap = match request {
+            Request::Observe { path, format } => {
+                let observed = self.observations.get(&registration.endpoint, path).is_some();
+                if !observed && self.observations.count(&registration.endpoint) >= self.config.observations {
+                    return Err(RequestError::TooMany);
+                }
+                let coap =
+                    self.observe(&registration, *path, &prepared, Some(id)).ok_or(RequestError::NotRegistered)?;
+                if let Some(replaced) = self.observations.ask(&registration.endpoint, *path, *format, coap) {
+                    self.abandon(address, replaced);
+                }
+                coap
+            }
+            Request::CancelObservation { path } => self.cancel_actively(id, &registration, *path, prepared)?,
+            _ => self.send(address, &prepared, Owner::of(&prepared, Some(id))).ok_or(RequestError::NotRegistered)?,
+        };
+        Ok(Pending { registration: registration.id, address, request: coap })
+    }
+
+    /// GET with Observe 1, of the token by which the client notifies. One that is not established is only forgotten, and
+    /// its value read.
+    fn cancel_actively(
+        &mut self,
+        id: RequestId,
+        registration: &Registration,
+        path: Path,
+        mut prepared: Prepared,
+    ) -> Result<peer::RequestId, RequestError> {
+        let endpoint = &registration.endpoint;
+        let observation = self.observations.get(endpoint, &path).ok_or(RequestError::NotObserved(path))?;
+        prepared.accept_also(observation.format);
+        let active = self.observations.active(endpoint, &path);
+        for other in self.observations.remove(endpoint, &path).into_iter().flatten() {
+            if Some(other) != active {
+                self.abandon(registration.address, other);
+            }
+        }
+        let why = ObservationEnd::Cancelled;
+        self.events.push_back(ServerEvent::ObservationEnded { endpoint: Arc::clone(endpoint), path, why });
+        let now = self.now.elapsed;
+        let slot = self.peers.use_slot(registration.address).ok_or(RequestError::NotRegistered)?;
+        let coap = prepared.send(|outgoing| match active {
+            Some(active) => slot.peer.cancel_observation(now, active, outgoing),
+            None => slot.peer.request(now, outgoing),
+        });
+        if let Some(active) = active {
+            slot.owners.remove(&active);
+        }
+        slot.owners.insert(coap, Owner::of(&prepared, Some(id)));
+        Ok(coap)
+    }
+
+    fn observe(
+        &mut self,
+        registration: &Registration,
+        path: Path,
+        prepared: &Prepared,
+        request: Option<RequestId>,
+    ) -> Option<peer::RequestId> {
+        let observation = Some((Arc::clone(&registration.endpoint), path));
+        self.send(registration.address, prepared, Owner { observation, ..Owner::of(prepared, request) })
+    }
+
+    fn send(&mut self, address: SocketAddr, prepared: &Prepared, owner: Owner) -> Option<peer::RequestId> {
+        let now = self.now.elapsed;
+        let slot = self.peers.use_slot(address)?;
+        let request = prepared.send(|outgoing| slot.peer.request(now, outgoing));
+        slot.owners.insert(request, owner);
+        Some(request)
+    }
+
+    /// Forgets a request: no answer follows, and one that comes is rejected with RST. Tells whether it was open.
+    pub fn cancel(&mut self, now: Now, request: RequestId) -> bool {
+        self.now = now;
+        self.withdraw(request)
+    }
+
+    /// Ends a request without the client.
+    pub(super) fn give_up(&mut self, request: RequestId, why: RequestError) {
+        if self.withdraw(request) {
+            self.answers.push_back((request, Err(why)));
+        }
+    }
+
+    fn withdraw(&mut self, request: RequestId) -> bool {
+        let Some(pending) = self.pending.remove(&request) else { return false };
+        self.deadlines.set(request, None);
+        if let Some((endpoint, path)) =
+            self.abandon(pending.address, pending.request).and_then(|owner| owner.observation)
+        {
+            let now = self.now.elapsed;
+            let consequence = self.observations.settle(now, &endpoint, &path, pending.request, Outcome::Failed);
+            if let Some(cancel) = consequence.cancel {
+                self.abandon(pending.address, cancel);
+            }
+        }
+        true
+    }
+
+    pub(super) fn fail_requests(&mut self, registration: RegistrationId) {
+        let open = self.pending.iter().filter(|(_, pending)| pending.registration == registration);
+        let mut open: Vec<RequestId> = open.map(|(&request, _)| request).collect();
+        open.sort_unstable();
+        for request in open {
+            self.give_up(request, RequestError::RegistrationEnded);
+        }
+    }
+
+    /// Lets the message layer forget a request or an observation; what still comes for it is rejected with RST.
+    pub(super) fn abandon(&mut self, address: SocketAddr, request: peer::RequestId) -> Option<Owner> {
+        let slot = self.peers.use_slot(address)?;
+        slot.peer.cancel(request);
+        slot.owners.remove(&request)
+    }
+
+    /// Forgets an observation without telling the client: its next notification is rejected with RST, which ends the
+    /// observation there (RFC 7641 section 3.6). Tells whether there was one.
+    pub fn forget_observation(&mut self, now: Now, endpoint: &str, path: Path) -> bool {
+        self.now = now;
+        let Some(requests) = self.observations.remove(endpoint, &path) else { return false };
+        let registration = self.registry.of_endpoint(endpoint).cloned();
+        if let Some(registration) = &registration {
+            for request in requests {
+                self.forgotten(registration.address, request);
+            }
+        }
+        let endpoint = registration.map_or_else(|| endpoint.into(), |registration| Arc::clone(&registration.endpoint));
+        let why = ObservationEnd::Cancelled;
+        self.events.push_back(ServerEvent::ObservationEnded { endpoint, path, why });
+        true
+    }
+
+    /// As [`Server::abandon`], but someone may wait for the answer that began the observation.
+    fn forgotten(&mut self, address: SocketAddr, request: peer::RequestId) {
+        let owner = self.abandon(address, request);
+        if let Some(id) = owner.and_then(|owner| owner.request) {
+            self.pending.remove(&id);
+            self.deadlines.set(id, None);
+            self.answers.push_back((id, Err(RequestError::Failed("the observation was cancelled".into()))));
+        }
+    }
+
+    /// Asks for the observations of a registered endpoint that are due.
+    pub(super) fn ask_due(&mut self, endpoint: &Arc<str>) {
+        let Some(registration) = self.registry.of_endpoint(endpoint).cloned() else { return };
+        for path in self.observations.due(endpoint) {
+            let Some(observation) = self.observations.get(endpoint, &path) else { continue };
+            let format = observation.format;
+            let Ok(prepared) = Prepared::new(&registration, &Request::Observe { path, format }) else { continue };
+            if let Some(request) = self.observe(&registration, path, &prepared, None) {
+                let replaced = self.observations.ask(endpoint, path, format, request);
+                debug_assert_eq!(replaced, None, "what is due has not been asked for");
+            }
+        }
+    }
+}
+
+impl Owner {
+    fn of(prepared: &Prepared, request: Option<RequestId>) -> Owner {
+        Owner { request, observation: None, shape: prepared.shape.clone() }
+    }
+}
