@@ -2,7 +2,7 @@ use core::fmt;
 
 /// The code of a message: a class of three bits and a detail of five, written `c.dd` (RFC 7252 section 3).
 ///
-/// Class 0 with a detail is a request method, classes 2, 4 and 5 are responses, 0.00 is the empty message. Every byte is
+/// Class 0 with a detail is a request method, classes 2 to 5 are responses, 0.00 is the empty message. Every byte is
 /// representable, so that a method or response code that is unknown here can still be answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub u8);
@@ -90,10 +90,10 @@ impl Code {
         self.class() == 0 && self.detail() != 0
     }
 
-    /// Whether this is a response: class 2, 4 or 5.
+    /// Whether this is a response: classes 2 to 5, of which 3 has no codes yet (RFC 7252 section 12.1).
     #[must_use]
     pub const fn is_response(self) -> bool {
-        matches!(self.class(), 2 | 4 | 5)
+        matches!(self.class(), 2..=5)
     }
 
     /// Whether this is a response that says the request was received, understood and accepted: class 2.

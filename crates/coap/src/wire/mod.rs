@@ -25,6 +25,9 @@ mod options;
 mod token;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use block::{Block, BlockSize, ReservedBlockSize};
 pub use code::Code;
 pub use describe::{Describe, describe};
