@@ -33,12 +33,14 @@
 
 mod cable;
 pub mod disk;
+mod mutate;
 mod random;
 mod trace;
 mod world;
 
 pub use cable::Cable;
 pub use disk::Disk;
+pub use mutate::Mutator;
 pub use random::Random;
 pub use trace::{Fate, Loss, Record, Trace};
 pub use world::{Event, Happening, Statistics, World};
