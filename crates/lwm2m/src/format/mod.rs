@@ -12,6 +12,7 @@ pub mod opaque;
 pub mod text;
 pub mod tlv;
 
+use lapwing_coap::link::LinkError;
 use lapwing_coap::{Code, ContentFormat};
 
 use crate::model::{
@@ -127,6 +128,9 @@ pub enum FormatError {
         /// Why not.
         why: CheckError,
     },
+    /// The payload is not link-format.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A path in the payload is none.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -146,7 +150,10 @@ impl FormatError {
         match self {
             FormatError::UnsupportedFormat => Code::UNSUPPORTED_CONTENT_FORMAT,
             FormatError::NotAcceptable => Code::NOT_ACCEPTABLE,
-            FormatError::Malformed { .. } | FormatError::Mismatch { .. } | FormatError::Path(_) => Code::BAD_REQUEST,
+            FormatError::Malformed { .. }
+            | FormatError::Mismatch { .. }
+            | FormatError::Link(_)
+            | FormatError::Path(_) => Code::BAD_REQUEST,
             FormatError::Level { .. } => Code::INTERNAL_SERVER_ERROR,
         }
     }

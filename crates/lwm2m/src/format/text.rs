@@ -157,3 +157,124 @@ fn digit(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definitions::{device, test_object_v1_1 as test};
+    use crate::model::{Resource, Value};
+
+    #[track_caller]
+    fn both_ways(kind: ResourceType, value: impl Into<Value>, text: &str) {
+        let value = value.into();
+        assert_eq!(to_text(&value).as_deref(), Some(text));
+        assert_eq!(from_text(kind, text), Ok(value));
+    }
+
+    /// LwM2M Core 1.1 Appendix C.
+    #[test]
+    fn every_type() {
+        both_ways(ResourceType::String, "a \u{263a}", "a \u{263a}");
+        both_ways(ResourceType::String, "", "");
+        both_ways(ResourceType::Integer, i64::MIN, "-9223372036854775808");
+        both_ways(ResourceType::Unsigned, u64::MAX, "18446744073709551615");
+        both_ways(ResourceType::Float, -273.15, "-273.15");
+        both_ways(ResourceType::Float, 5.0, "5");
+        both_ways(ResourceType::Boolean, true, "1");
+        both_ways(ResourceType::Boolean, false, "0");
+        both_ways(ResourceType::Time, Value::Time(1_367_491_215), "1367491215");
+        both_ways(ResourceType::ObjectLink, ObjectLink::new(10, 3), "10:3");
+        both_ways(ResourceType::ObjectLink, ObjectLink::NULL, "65535:65535");
+        both_ways(ResourceType::CoreLink, Value::CoreLink("</3/0>;ver=1.1".into()), "</3/0>;ver=1.1");
+    }
+
+    #[test]
+    fn floats_are_written_without_an_exponent() {
+        let text = to_text(&Value::Float(1e-20)).unwrap();
+        assert_eq!(text, "0.00000000000000000001");
+        assert_eq!(from_text(ResourceType::Float, &text), Ok(Value::Float(1e-20)));
+        assert_eq!(to_text(&Value::Float(f64::NAN)), None);
+        assert_eq!(to_text(&Value::Float(f64::INFINITY)), None);
+        for (text, number) in [("1e3", 1000.0), ("-1.5E-1", -0.15), ("2e+1", 20.0), ("007", 7.0)] {
+            assert_eq!(from_text(ResourceType::Float, text), Ok(Value::Float(number)), "{text}");
+        }
+    }
+
+    /// RFC 4648 section 10.
+    #[test]
+    fn base64() {
+        for (octets, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            both_ways(ResourceType::Opaque, octets.as_bytes(), text);
+        }
+        both_ways(ResourceType::Opaque, vec![0xfb, 0xff, 0xfe], "+//+");
+    }
+
+    #[test]
+    fn refuses_what_a_type_has_not() {
+        for (kind, texts) in [
+            (ResourceType::Integer, &["", "-", "+1", " 1", "1 ", "1.0", "0x1", "9223372036854775808", "1e3"][..]),
+            (ResourceType::Unsigned, &["", "-1", "+1", "18446744073709551616"]),
+            (ResourceType::Time, &["", "now", "1.5"]),
+            (
+                ResourceType::Float,
+                &["", ".", "1.", ".5", "+1", "-", "1e", "e1", "nan", "inf", "1e999", "1,5", "--1", "1e+-1"],
+            ),
+            (ResourceType::Boolean, &["", "true", "2", "01", "-0"]),
+            (
+                ResourceType::ObjectLink,
+                &["", ":", "3", "3:", ":0", "3:0:1", "66613:2", "3:65536", "-1:0", "3: 0", "+3:0"],
+            ),
+            (ResourceType::CoreLink, &["3", "<3", "</3>,"]),
+            (
+                ResourceType::Opaque,
+                &["A", "AA", "AAA", "Zg=", "Zg", "Zh==", "Zm9=", "Zg==Zg==", "Zm9v\n", "Z===", "====", "Zm_v"],
+            ),
+            (ResourceType::None, &["", "1"]),
+        ] {
+            for text in texts {
+                assert!(from_text(kind, text).is_err(), "{kind} {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_paths() {
+        let base = Path::object(3442).instance(0);
+        let definition = &test::V1_0;
+        let integer = base.resource(test::INTEGER_VALUE);
+        assert_eq!(decode(&integer, definition, b"-5"), Ok(Node::single(-5)));
+        let instance = base.resource(test::MULTIPLE_INTEGER_VALUE).resource_instance(7);
+        assert_eq!(decode(&instance, definition, b"-5"), Ok(Node::Value(Value::Integer(-5))));
+        assert_eq!(decode(&base.resource(999), definition, b"-5"), Ok(Node::single("-5")));
+        assert_eq!(
+            decode(&Path::object(3).instance(0).resource(device::REBOOT), &device::V1_0, b""),
+            Ok(Node::single(""))
+        );
+
+        for path in [base, Path::object(3442), Path::ROOT, base.resource(test::MULTIPLE_INTEGER_VALUE)] {
+            assert_eq!(decode(&path, definition, b"1"), Err(FormatError::UnsupportedFormat), "{path}");
+        }
+        let below_single = decode(&integer.resource_instance(0), definition, b"1");
+        assert!(matches!(below_single, Err(FormatError::Mismatch { .. })));
+        let no_text = decode(&base.resource(test::STRING_VALUE), definition, b"ab\xff");
+        assert!(matches!(no_text, Err(FormatError::Malformed { offset: 2, .. })));
+    }
+
+    #[test]
+    fn writes_one_value_only() {
+        let mut out = b"x".to_vec();
+        encode(&Node::Value(5.into()), &mut out).unwrap();
+        assert_eq!(out, b"x5");
+        assert_eq!(encode(&Node::Resource(Resource::multiple([(0, 1)])), &mut out), Err(FormatError::NotAcceptable));
+        assert_eq!(encode(&Node::single(f64::NAN), &mut out), Err(FormatError::NotAcceptable));
+        assert_eq!(out, b"x5");
+    }
+}
