@@ -6,6 +6,7 @@
 pub mod account;
 pub mod attributes;
 pub mod client;
+mod connection;
 pub mod definitions;
 pub mod format;
 pub mod model;

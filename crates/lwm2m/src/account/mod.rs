@@ -5,10 +5,13 @@
 //! which the driver makes durable before the change is acknowledged.
 
 mod record;
+mod server_object;
 mod uri;
 
 pub use record::{Record, RecordKey, Saved};
 pub use uri::{ServerUri, UriError};
+
+pub(crate) use server_object::BINDING;
 
 use crate::model::InstanceId;
 

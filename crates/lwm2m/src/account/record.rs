@@ -1,4 +1,15 @@
-use super::ShortServerId;
+use std::fmt::Write as _;
+
+use super::{ServerAccount, ShortServerId};
+use crate::{
+    attributes::{AttributeTable, Changes},
+    model::{ObjectDefinition, Path},
+};
+
+/// First word of a record; another number is another format.
+const FORMAT: &str = "1";
+/// Last line of a record: one that lacks it was cut off.
+const END: &str = "end\n";
 
 /// What a [`Record`] is about. A driver keeps at most one record a key: a new one replaces the old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +27,7 @@ pub enum RecordKey {
 pub struct Record {
     /// What it is about, and under which name it is to be stored.
     pub key: RecordKey,
-    /// The content. Empty: the record is to be removed.
+    /// The content.
     pub content: Vec<u8>,
 }
 
@@ -87,5 +98,152 @@ impl FromIterator<Record> for Saved {
         let mut saved = Saved::new();
         records.into_iter().for_each(|record| saved.insert(record));
         saved
+    }
+}
+
+/// FNV-1a: only tells whether a configuration is the one that a record grew from.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The lines of a record between its head and its end, if the head is the one expected.
+fn body<'a>(content: &'a [u8], basis: &str) -> Option<std::str::Lines<'a>> {
+    let mut lines = std::str::from_utf8(content).ok()?.strip_suffix(END)?.lines();
+    let head = format!("{FORMAT} {:016x}", fingerprint(basis));
+    (lines.next()? == head).then_some(lines)
+}
+
+impl ServerAccount {
+    /// What a record of this account stands on: it holds as long as the configuration says the same.
+    fn basis(&self) -> String {
+        format!(
+            "{} {} {:?} {:?} {:?} {}",
+            self.uri,
+            self.lifetime,
+            self.default_pmin,
+            self.default_pmax,
+            self.disable_timeout,
+            self.notification_storing
+        )
+    }
+
+    /// What a server changed of `configured`, to be stored.
+    pub(crate) fn record(&self, configured: &ServerAccount) -> Record {
+        let mut text = format!("{FORMAT} {:016x}\nlifetime {}\n", fingerprint(&configured.basis()), self.lifetime);
+        let optional = [
+            ("default_pmin", self.default_pmin),
+            ("default_pmax", self.default_pmax),
+            ("disable_timeout", self.disable_timeout),
+        ];
+        for (name, seconds) in optional {
+            if let Some(seconds) = seconds {
+                let _ = writeln!(text, "{name} {seconds}");
+            }
+        }
+        let _ = write!(text, "notification_storing {}\n{END}", self.notification_storing);
+        Record::new(RecordKey::Server(self.ssid), text.into_bytes())
+    }
+
+    /// The account with what a server changed of it in an earlier run; as configured if the record does not fit.
+    pub(crate) fn restored(&self, saved: &Saved) -> ServerAccount {
+        let restore = |content: &[u8]| {
+            let mut account = self.clone();
+            (account.default_pmin, account.default_pmax, account.disable_timeout) = (None, None, None);
+            for line in body(content, &self.basis())? {
+                let (name, value) = line.split_once(' ')?;
+                match name {
+                    "lifetime" => account.lifetime = value.parse().ok()?,
+                    "default_pmin" => account.default_pmin = Some(value.parse().ok()?),
+                    "default_pmax" => account.default_pmax = Some(value.parse().ok()?),
+                    "disable_timeout" => account.disable_timeout = Some(value.parse().ok()?),
+                    "notification_storing" => account.notification_storing = value.parse().ok()?,
+                    _ => return None,
+                }
+            }
+            Some(account)
+        };
+        saved.get(RecordKey::Server(self.ssid)).and_then(restore).unwrap_or_else(|| self.clone())
+    }
+
+    /// The attributes that this server set, to be stored.
+    pub(crate) fn attributes_record(&self, table: &AttributeTable) -> Record {
+        let mut text = format!("{FORMAT} {:016x}\n", fingerprint(self.uri.as_str()));
+        for (path, attributes) in table.iter() {
+            let _ = writeln!(text, "{path} {}", attributes.to_string().replace(';', " ").trim_start());
+        }
+        text.push_str(END);
+        Record::new(RecordKey::Attributes(self.ssid), text.into_bytes())
+    }
+
+    /// The attributes that this server set in an earlier run, as far as they still make sense to the definitions.
+    pub(crate) fn restored_attributes<'a>(
+        &self,
+        saved: &Saved,
+        definition: impl Fn(&Path) -> Option<&'a ObjectDefinition>,
+    ) -> AttributeTable {
+        let mut table = AttributeTable::new();
+        let content = saved.get(RecordKey::Attributes(self.ssid)).unwrap_or_default();
+        for line in body(content, self.uri.as_str()).into_iter().flatten() {
+            let Some((path, attributes)) = line.split_once(' ') else { continue };
+            let (Ok(path), Ok(changes)) = (path.parse::<Path>(), Changes::parse(attributes.split(' '))) else {
+                continue;
+            };
+            if let Some(definition) = definition(&path) {
+                // What does not fit any more (the definition has changed) is left out; the rest still counts.
+                let _ = table.write(path, &changes, definition);
+            }
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definitions::device;
+
+    fn configured() -> ServerAccount {
+        ServerAccount::new(7, "coap://h".parse().unwrap()).lifetime(60)
+    }
+
+    #[test]
+    fn an_account_comes_back_until_its_configuration_changes() {
+        let mut changed = configured();
+        (changed.lifetime, changed.default_pmin, changed.notification_storing) = (300, Some(5), false);
+        let saved = Saved::from_iter([changed.record(&configured())]);
+        assert_eq!(configured().restored(&saved), changed);
+        let reconfigured = configured().lifetime(61);
+        assert_eq!(reconfigured.restored(&saved), reconfigured);
+        assert_eq!(configured().restored(&Saved::new()), configured());
+    }
+
+    #[test]
+    fn a_damaged_record_is_passed_over() {
+        let record = configured().lifetime(300).record(&configured());
+        for cut in 0..record.content.len() {
+            let damaged = Record::new(record.key, record.content[..cut].to_vec());
+            assert_eq!(configured().restored(&Saved::from_iter([damaged])), configured(), "{cut}");
+        }
+        let garbage = Record::new(record.key, vec![0xff; 40]);
+        assert_eq!(configured().restored(&Saved::from_iter([garbage])), configured());
+    }
+
+    #[test]
+    fn attributes_come_back() {
+        let mut table = AttributeTable::new();
+        let battery = Path::object(3).instance(0).resource(device::BATTERY_LEVEL);
+        table.write(Path::object(3), &Changes::parse(["pmin=10"]).unwrap(), &device::V1_0).unwrap();
+        table.write(battery, &Changes::parse(["gt=50.5", "lt=-3", "st=2"]).unwrap(), &device::V1_0).unwrap();
+        let saved = Saved::from_iter([configured().attributes_record(&table)]);
+        assert_eq!(configured().restored_attributes(&saved, |_| Some(&device::V1_0)), table);
+        assert!(configured().restored_attributes(&saved, |_| None).is_empty());
+    }
+
+    #[test]
+    fn names_of_records_are_read_back() {
+        for key in [RecordKey::Server(1), RecordKey::Attributes(65_534)] {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        assert_eq!("other-1".parse::<RecordKey>(), Err(UnknownKey));
     }
 }

@@ -70,7 +70,7 @@ impl FromStr for ServerUri {
             return Err(UriError::Extra);
         }
         let (host, port) = split_port(authority)?;
-        let port = port.map_or(Ok(ServerUri::DEFAULT_PORT), |port| parse_port(port))?;
+        let port = port.map_or(Ok(ServerUri::DEFAULT_PORT), parse_port)?;
         Ok(ServerUri { text: text.into(), host: host.into(), port })
     }
 }

@@ -90,6 +90,9 @@ pub enum Loss {
     /// The server refused an Update with this code.
     #[error("the server refused an update with {0}")]
     Refused(Code),
+    /// An Update was answered with a reset, or with something that makes no sense.
+    #[error("the server's answer makes no sense")]
+    Protocol,
     /// An Update was not answered.
     #[error("the server does not answer")]
     TimedOut,

@@ -5,10 +5,20 @@
 //! Everything that comes from a server may be hostile: it never fails for the caller.
 
 mod arguments;
+mod backoff;
+mod changes;
 mod config;
+mod context;
+mod dispatch;
 mod event;
+mod notify;
+mod observation;
 mod operation;
+mod operations;
 mod output;
+mod registration;
+mod reply;
+mod session;
 
 pub use self::{
     arguments::{Arguments, ArgumentsError},
@@ -18,6 +28,13 @@ pub use self::{
     output::{FlowError, FlowEvent, FlowId, Last, Offset, OperationId, Output, PersistId, Reason, Target, Why},
 };
 
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+use self::{
+    context::{Context, Item},
+    registration::Then,
+    session::Session,
+};
 use crate::{
     Now,
     account::{Saved, ServerAccount, ShortServerId},
@@ -42,10 +59,15 @@ pub enum Status {
 
 /// An LwM2M client: all its servers, in one state machine.
 pub struct Client {
-    _todo: (),
+    cx: Context,
+    sessions: Vec<Session>,
+    declared: bool,
+    /// [`Command::Deregister`] was given: [`Event::Stopped`] is due when all sessions have.
+    stopping: bool,
+    /// [`Event::Stopped`] was given.
+    stopped: bool,
 }
 
-#[allow(unused_variables)]
 impl Client {
     /// A client that begins to register as soon as its tree is [declared](Client::declare).
     ///
@@ -55,75 +77,216 @@ impl Client {
     /// # Errors
     /// As for [`Config::validate`].
     pub fn new(now: Now, config: Config, seed: [u8; 32], saved: Saved) -> Result<Client, ConfigError> {
-        todo!()
+        config.validate()?;
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut cx = Context::new(now.elapsed, &config, ChaCha8Rng::from_rng(&mut rng));
+        let mut sessions = Vec::new();
+        for (index, account) in config.servers.into_iter().enumerate() {
+            let session = Session::new(&cx, &mut rng, index, account, saved.clone());
+            cx.show_account(session.instance, &session.account);
+            sessions.push(session);
+        }
+        Ok(Client { cx, sessions, declared: false, stopping: false, stopped: false })
     }
 
     /// A datagram came on a flow.
     pub fn handle_datagram(&mut self, now: Now, flow: FlowId, datagram: &[u8]) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
+            session.handle_datagram(&mut self.cx, datagram);
+        }
     }
 
     /// Something became of a flow.
     pub fn handle_flow(&mut self, now: Now, flow: FlowId, event: FlowEvent) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
+            session.handle_flow(&mut self.cx, event);
+        }
     }
 
     /// Does what is due. Call at the time that [`Output::Wait`] gave; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
-        todo!()
+        self.cx.now = now.elapsed;
+        for session in &mut self.sessions {
+            session.handle_timeout(&mut self.cx);
+        }
+        while let Some(id) = self.cx.operations.expired(self.cx.now) {
+            self.expire(id);
+        }
     }
 
     /// What the application offers from now on: objects, versions, instances and their resources. Objects 0 and 1 are
     /// the engine's own and passed over. A change of objects or instances is told to the servers by an Update.
     pub fn declare(&mut self, now: Now, tree: Tree) {
-        todo!()
+        self.cx.now = now.elapsed;
+        self.cx.declare(tree);
+        let first = !std::mem::replace(&mut self.declared, true);
+        for session in &mut self.sessions {
+            session.declared(&mut self.cx);
+            if first && !self.stopping {
+                session.register(&mut self.cx);
+            }
+        }
     }
 
     /// The application asks for something.
     pub fn command(&mut self, now: Now, command: Command) {
-        todo!()
+        self.cx.now = now.elapsed;
+        match command {
+            Command::Deregister => (self.stopping, self.stopped) = (true, false),
+            Command::Register => (self.stopping, self.stopped) = (false, false),
+            Command::Update(_) | Command::NetworkChanged => {}
+        }
+        for session in &mut self.sessions {
+            match command {
+                Command::Update(server) => {
+                    if server.is_none_or(|server| server == session.account.ssid) {
+                        session.update(&mut self.cx);
+                    }
+                }
+                Command::Deregister => session.deregister(&mut self.cx, Then::Stop),
+                Command::Register if self.declared => session.register(&mut self.cx),
+                Command::NetworkChanged if self.declared && !self.stopping => session.network_changed(&mut self.cx),
+                Command::Register | Command::NetworkChanged => {}
+            }
+        }
     }
 
     /// The end of an operation.
     pub fn complete(&mut self, now: Now, id: OperationId, reply: Result<Reply, ErrorCode>) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.session_of(id) {
+            self.sessions[session].complete(&mut self.cx, id, reply);
+        }
     }
 
     /// A chunk of a streamed body is stored, or could not be: an error is answered and ends the operation. For the last chunk
     /// too; its operation's answer follows by [`Client::complete`].
     pub fn chunk_done(&mut self, now: Now, id: OperationId, result: Result<(), ErrorCode>) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.session_of(id) {
+            self.sessions[session].chunk_done(&mut self.cx, id, result);
+        }
     }
 
     /// The bytes that [`Output::Pull`] asked for.
     pub fn supply(&mut self, now: Now, id: OperationId, offset: Offset, bytes: &[u8], last: Last) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.session_of(id) {
+            self.sessions[session].supply(&mut self.cx, id, offset, bytes, last);
+        }
     }
 
     /// A record is durable, or could not be stored: then the change is refused with 5.00 and the old state stays.
     pub fn persisted(&mut self, now: Now, id: PersistId, result: Result<(), StoreError>) {
-        todo!()
+        self.cx.now = now.elapsed;
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.is_storing(id)) {
+            session.persisted(&mut self.cx, result);
+        }
     }
 
     /// The value at `path` has changed; a path of an object or instance says that something below has. With `value`, for a
     /// single resource or a resource instance, no crossing of a threshold is missed and nothing needs to be read to notify
     /// those who observe just that; without, it is read when it is due. What nobody observes costs nothing.
     pub fn notify(&mut self, now: Now, path: Path, value: Option<Value>) {
-        todo!()
+        self.cx.now = now.elapsed;
+        for session in &mut self.sessions {
+            session.notify(now.elapsed, path, value.as_ref());
+        }
     }
 
-    /// The next thing to do. Datagrams and chunks are appended to `buffer` after it was cleared.
+    /// The next thing to do. What [`Output`] borrows stands in `buffer`, whose content is replaced.
     pub fn poll_output<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Output<'a> {
-        todo!()
+        buffer.clear();
+        loop {
+            if let Some(item) = self.cx.outputs.pop_front() {
+                return output(item, buffer);
+            }
+            for session in &mut self.sessions {
+                if let Some((flow, range)) = session.poll_transmit(&self.cx, buffer) {
+                    return Output::Transmit(flow, &buffer[range]);
+                }
+            }
+            if !self.pump() {
+                break;
+            }
+        }
+        let operation = self.cx.operations.next_deadline().map(|due| (due, Reason::Operation));
+        let next = self.sessions.iter().filter_map(Session::poll_timeout).chain(operation).min_by_key(|(due, _)| *due);
+        next.map_or(Output::Wait(None, Reason::Idle), |(due, reason)| Output::Wait(Some(due), reason))
     }
 
     /// The state of a server's registration.
     pub fn status(&self, server: ShortServerId) -> Option<Status> {
-        todo!()
+        self.sessions.iter().find(|session| session.account.ssid == server).map(Session::status)
     }
 
     /// The accounts as they are now, with what servers have changed.
     pub fn accounts(&self) -> impl Iterator<Item = &ServerAccount> + '_ {
-        [].iter()
+        self.sessions.iter().map(|session| &session.account)
+    }
+
+    /// Does what earlier calls have caused. Returns whether there was anything.
+    fn pump(&mut self) -> bool {
+        let mut busy = false;
+        for session in &mut self.sessions {
+            busy |= session.pump(&mut self.cx);
+        }
+        if std::mem::take(&mut self.cx.observed_changed) {
+            let mut paths: Vec<Path> = self
+                .sessions
+                .iter()
+                .flat_map(|session| &session.observations)
+                .map(|observation| observation.path)
+                .collect();
+            paths.sort_unstable();
+            paths.dedup();
+            self.cx.event(Event::Observed(paths));
+            busy = true;
+        }
+        if self.stopping && !self.stopped && self.sessions.iter().all(Session::is_stopped) {
+            self.stopped = true;
+            self.cx.event(Event::Stopped);
+            busy = true;
+        }
+        busy
+    }
+
+    /// An operation was not answered in time.
+    fn expire(&mut self, id: OperationId) {
+        let Some(session) = self.session_of(id) else { return };
+        self.sessions[session].complete_late(&mut self.cx, id);
+    }
+
+    fn session_of(&mut self, id: OperationId) -> Option<usize> {
+        self.cx.operations.get_mut(id).map(|pending| pending.session)
+    }
+}
+
+fn output(item: Item, buffer: &mut Vec<u8>) -> Output<'_> {
+    match item {
+        Item::Open(flow, target) => Output::Open(flow, target),
+        Item::Close(flow) => Output::Close(flow),
+        Item::Operation(id, operation) => Output::Operation(id, operation),
+        Item::Chunk(id, bytes, last) => {
+            *buffer = bytes;
+            Output::Chunk(id, buffer, last)
+        }
+        Item::Pull(id, offset, length) => Output::Pull(id, offset, length),
+        Item::Abort(id, why) => Output::Abort(id, why),
+        Item::Settled(id) => Output::Settled(id),
+        Item::Persist(id, record) => Output::Persist(id, record),
+        Item::Event(event) => Output::Event(event),
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let states = self.sessions.iter().map(|session| (session.account.ssid, session.status()));
+        f.debug_struct("Client")
+            .field("endpoint", &self.cx.settings.endpoint)
+            .field("servers", &states.collect::<Vec<_>>())
+            .finish()
     }
 }

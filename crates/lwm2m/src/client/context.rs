@@ -1,0 +1,147 @@
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use lapwing_coap::peer;
+use rand_chacha::{ChaCha8Rng, rand_core::Rng};
+
+use super::{
+    Config, Event, FlowId, LwM2mVersion, Notifications, Offset, Operation, OperationId, PersistId, Target, Why,
+    operations::Operations,
+};
+use crate::{
+    account::{Record, ServerAccount, ShortServerId},
+    definitions,
+    model::{InstanceId, Path, Tree, TreeObject},
+};
+
+/// What all sessions share.
+pub(super) struct Context {
+    /// As it was in the last call.
+    pub(super) now: Duration,
+    pub(super) settings: Settings,
+    /// What the application declared, as the version of LwM2M shows it, and the Server object.
+    pub(super) tree: Tree,
+    pub(super) operations: Operations,
+    pub(super) outputs: VecDeque<Item>,
+    /// For encoding; kept so that an answer costs no allocation.
+    pub(super) scratch: Vec<u8>,
+    /// Whether [`Event::Observed`] is due.
+    pub(super) observed_changed: bool,
+    rng: ChaCha8Rng,
+    next_flow: u64,
+    next_persist: u64,
+}
+
+/// [`Config`] without its accounts, which sessions hold.
+pub(super) struct Settings {
+    pub(super) endpoint: String,
+    pub(super) version: LwM2mVersion,
+    pub(super) coap: Arc<peer::Config>,
+    pub(super) notifications: Notifications,
+    pub(super) max_operations: usize,
+    pub(super) max_observations: usize,
+}
+
+/// An [`Output`](super::Output) that waits to be polled.
+pub(super) enum Item {
+    Open(FlowId, Target),
+    Close(FlowId),
+    Operation(OperationId, Operation),
+    Chunk(OperationId, Vec<u8>, bool),
+    Pull(OperationId, Offset, usize),
+    Abort(OperationId, Why),
+    Settled(OperationId),
+    Persist(PersistId, Record),
+    Event(Event),
+}
+
+impl Context {
+    pub(super) fn new(now: Duration, config: &Config, rng: ChaCha8Rng) -> Context {
+        Context {
+            now,
+            settings: Settings {
+                endpoint: config.endpoint.clone(),
+                version: config.version,
+                coap: Arc::clone(&config.coap),
+                notifications: config.notifications,
+                max_operations: config.max_operations,
+                max_observations: config.max_observations.min(config.coap.max_observations),
+            },
+            tree: Tree::new(),
+            operations: Operations::new(config.operation_timeout),
+            outputs: VecDeque::new(),
+            scratch: Vec::new(),
+            observed_changed: false,
+            rng,
+            next_flow: 0,
+            next_persist: 0,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Item::Event(event));
+    }
+
+    pub(super) fn random(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
+    pub(super) fn open(&mut self, server: ShortServerId, account: &ServerAccount) -> FlowId {
+        let flow = FlowId(self.next_flow);
+        self.next_flow += 1;
+        self.outputs.push_back(Item::Open(flow, Target { server, uri: account.uri.clone() }));
+        flow
+    }
+
+    pub(super) fn persist(&mut self, record: Record) -> PersistId {
+        let id = PersistId(self.next_persist);
+        self.next_persist += 1;
+        self.outputs.push_back(Item::Persist(id, record));
+        id
+    }
+
+    /// Takes what the application declared; the Server object stays as it is.
+    pub(super) fn declare(&mut self, declared: Tree) {
+        let server = self.tree.objects.remove(&definitions::server::OBJECT_ID);
+        self.tree = as_seen_by(self.settings.version, declared);
+        if let Some(server) = server {
+            self.tree.insert(server);
+        }
+    }
+
+    /// Shows an account as an instance of the Server object.
+    pub(super) fn show_account(&mut self, instance: InstanceId, account: &ServerAccount) {
+        let object = self.tree.objects.entry(definitions::server::OBJECT_ID).or_insert_with(|| {
+            TreeObject::new(match self.settings.version {
+                LwM2mVersion::V1_0 => &definitions::server::V1_0,
+                LwM2mVersion::V1_1 => &definitions::server::V1_1,
+            })
+        });
+        object.instances.insert(instance, account.resources());
+    }
+
+    /// Whether the resource at `path` holds a number, so that thresholds apply.
+    pub(super) fn is_numeric(&self, path: &Path) -> bool {
+        let definition = self.tree.object(path).map(|object| &object.definition);
+        let resource = definition.zip(path.resource_id()).and_then(|(definition, id)| definition.resource(id));
+        resource.is_some_and(|resource| resource.kind.is_numeric())
+    }
+}
+
+/// A client of LwM2M 1.0 has the objects 1, 3 and 4 in version 1.0, with the resources of that version. The Security and the
+/// Server object are never the application's.
+fn as_seen_by(version: LwM2mVersion, mut tree: Tree) -> Tree {
+    use definitions::{connectivity_monitoring, device, security, server};
+    tree.objects.remove(&security::OBJECT_ID);
+    tree.objects.remove(&server::OBJECT_ID);
+    if version == LwM2mVersion::V1_0 {
+        for old in [&device::V1_0, &connectivity_monitoring::V1_0] {
+            if let Some(object) = tree.objects.get_mut(&old.id) {
+                object.definition = old.into();
+                for resources in object.instances.values_mut() {
+                    resources.retain(|&id| old.resource(id).is_some());
+                }
+            }
+        }
+    }
+    tree
+}

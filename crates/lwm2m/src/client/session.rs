@@ -1,0 +1,395 @@
+use std::{ops::Range, time::Duration};
+
+use lapwing_coap::{
+    Code, Token,
+    peer::{self, ExchangeId, NotificationId, Outcome, RequestId, Response},
+};
+use rand_chacha::rand_core::Rng;
+
+use super::{
+    FlowError, FlowEvent, FlowId, Loss, Offset, OperationId, OperationKind, Origin, Reason, Why,
+    backoff::Backoff,
+    changes::Changes,
+    context::{Context, Item},
+    dispatch::{self, Body, Observe, Plan, View},
+    observation::Observation,
+    operations::{Pending, Phase, Work},
+    registration::State,
+};
+use crate::{
+    account::{Saved, ServerAccount},
+    attributes::AttributeTable,
+    connection::Connection,
+    definitions::server,
+    model::{InstanceId, Path},
+};
+
+/// One server: its account, its connection, its registration, and what it observes.
+pub(super) struct Session {
+    /// Its place among the sessions.
+    pub(super) index: usize,
+    pub(super) account: ServerAccount,
+    /// The account as it was configured: stored changes of a server hold as long as this stays.
+    pub(super) configured: ServerAccount,
+    /// Its instance of the Server object.
+    pub(super) instance: InstanceId,
+    pub(super) connection: Connection,
+    pub(super) flow: Option<FlowId>,
+    pub(super) state: State,
+    pub(super) backoff: Backoff,
+    pub(super) observations: Vec<Observation>,
+    pub(super) attributes: AttributeTable,
+    pub(super) changes: Changes,
+    /// The Execute of Disable, while its answer settles.
+    pub(super) disabling: Option<ExchangeId>,
+    /// What earlier runs stored, until the objects are declared by which attributes are checked.
+    pub(super) saved: Option<Saved>,
+}
+
+/// An event of the message layer with everything taken out of the datagram.
+enum Digest {
+    Nothing,
+    Request { exchange: ExchangeId, token: Token, plan: Plan },
+    Chunk { exchange: ExchangeId, bytes: Vec<u8>, last: bool },
+    Pull { exchange: ExchangeId, offset: Offset, length: usize },
+    Aborted { exchange: ExchangeId, why: peer::Abort },
+    Settled(ExchangeId),
+    Answer { request: RequestId, code: Code, location: Vec<String> },
+    Failed { request: RequestId, why: peer::Failure },
+    Notified { notification: NotificationId, token: Token, outcome: Outcome },
+}
+
+fn digest(event: peer::Event<'_>, view: &View<'_>) -> Digest {
+    let request = |request: peer::Request<'_>, body| Digest::Request {
+        exchange: request.exchange,
+        token: request.message.token,
+        plan: dispatch::plan(&request, body, view),
+    };
+    match event {
+        peer::Event::Request(whole) => request(whole, Body::Whole),
+        peer::Event::Upload(begun) => request(begun, Body::Begun),
+        peer::Event::Chunk { exchange, bytes, last, .. } => Digest::Chunk { exchange, bytes: bytes.to_vec(), last },
+        peer::Event::Pull { exchange, offset, length } => Digest::Pull { exchange, offset, length },
+        peer::Event::Aborted { exchange, why } => Digest::Aborted { exchange, why },
+        peer::Event::Settled(exchange) => Digest::Settled(exchange),
+        peer::Event::Response { request, response } => answer(request, &response),
+        peer::Event::Failed { request, why } => Digest::Failed { request, why },
+        peer::Event::Notified { notification, token, outcome } => Digest::Notified { notification, token, outcome },
+        _ => Digest::Nothing,
+    }
+}
+
+fn answer(request: RequestId, response: &Response<'_>) -> Digest {
+    let location = response.message.options.location_path().map(str::to_owned).collect();
+    Digest::Answer { request, code: response.message.code, location }
+}
+
+impl Session {
+    pub(super) fn new(
+        cx: &Context,
+        rng: &mut impl Rng,
+        index: usize,
+        configured: ServerAccount,
+        saved: Saved,
+    ) -> Session {
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        Session {
+            index,
+            instance: configured.instance.unwrap_or(index as InstanceId),
+            account: configured.restored(&saved),
+            configured,
+            connection: Connection::new(cx.settings.coap.clone(), seed),
+            flow: None,
+            state: State::Stopped,
+            backoff: Backoff::default(),
+            observations: Vec::new(),
+            attributes: AttributeTable::new(),
+            changes: Changes::default(),
+            disabling: None,
+            saved: Some(saved),
+        }
+    }
+
+    /// The application's objects are known, or have changed.
+    pub(super) fn declared(&mut self, cx: &mut Context) {
+        if let Some(saved) = self.saved.take() {
+            let definition = |path: &Path| cx.tree.object(path).map(|object| &*object.definition);
+            self.attributes = self.account.restored_attributes(&saved, definition);
+            return;
+        }
+        for index in (0..self.observations.len()).rev() {
+            if !cx.tree.has(&self.observations[index].path) {
+                self.end_observation(cx, index, Some(Code::NOT_FOUND));
+            }
+        }
+        let gone = |path: &Path| !cx.tree.has(&path.up_to(crate::model::Level::Instance));
+        let paths: Vec<Path> = self.attributes.iter().map(|(path, _)| path).filter(gone).collect();
+        paths.iter().for_each(|path| self.attributes.remove_below(path));
+        self.update_if_changed(cx);
+    }
+
+    pub(super) fn handle_datagram(&mut self, cx: &mut Context, datagram: &[u8]) {
+        let view = View { tree: &cx.tree, version: cx.settings.version, own_instance: self.instance };
+        if let Some(event) = self.connection.handle_datagram(cx.now, datagram) {
+            let digest = digest(event, &view);
+            self.act(cx, digest);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context) {
+        self.connection.handle_timeout(cx.now);
+        self.registration_timeout(cx);
+    }
+
+    pub(super) fn handle_flow(&mut self, cx: &mut Context, event: FlowEvent) {
+        match event {
+            FlowEvent::Opened => self.flow_opened(cx),
+            FlowEvent::Moved => self.flow_lost(cx, None),
+            FlowEvent::Closed => {
+                self.flow = None;
+                self.flow_lost(cx, Some(FlowError::Unreachable));
+            }
+            FlowEvent::Failed(error) => self.flow_failed(cx, error),
+        }
+    }
+
+    /// Does what timers and calls have caused. Returns whether there was anything.
+    pub(super) fn pump(&mut self, cx: &mut Context) -> bool {
+        let mut busy = false;
+        loop {
+            let view = View { tree: &cx.tree, version: cx.settings.version, own_instance: self.instance };
+            let Some(event) = self.connection.peer().poll_event() else { break };
+            let digest = digest(event, &view);
+            self.act(cx, digest);
+            busy = true;
+        }
+        self.run_observations(cx) || busy
+    }
+
+    /// The next datagram, if there is a flow for it.
+    pub(super) fn poll_transmit(&mut self, cx: &Context, buffer: &mut Vec<u8>) -> Option<(FlowId, Range<usize>)> {
+        let flow = self.flow.filter(|_| !matches!(self.state, State::Opening { .. }))?;
+        Some((flow, self.connection.poll_transmit(cx.now, buffer)?))
+    }
+
+    /// When [`Session::handle_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<(Duration, Reason)> {
+        let peer = self.connection.poll_timeout().map(|(due, timer)| (due, Reason::Peer(timer)));
+        let observation = self.observations.iter().filter_map(Observation::next_due).min();
+        let observation = observation.map(|due| (due, Reason::Observation));
+        [peer, observation, self.registration_due()].into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    fn act(&mut self, cx: &mut Context, digest: Digest) {
+        match digest {
+            Digest::Nothing => {}
+            Digest::Request { exchange, token, plan } => self.request(cx, exchange, token, plan),
+            Digest::Chunk { exchange, bytes, last } => {
+                if let Some(id) = cx.operations.by_exchange(self.index, exchange) {
+                    chunk(cx, id, bytes, last);
+                }
+            }
+            Digest::Pull { exchange, offset, length } => {
+                if let Some(id) = cx.operations.by_exchange(self.index, exchange) {
+                    cx.outputs.push_back(Item::Pull(id, offset, length));
+                }
+            }
+            Digest::Aborted { exchange, why } => self.aborted(cx, exchange, why),
+            Digest::Settled(exchange) => self.settled(cx, exchange),
+            Digest::Answer { request, code, location } => self.answered(cx, request, Ok((code, location))),
+            Digest::Failed { request, why } => self.answered(cx, request, Err(why)),
+            Digest::Notified { notification, token, outcome } => self.notified(cx, notification, token, outcome),
+        }
+    }
+
+    fn request(&mut self, cx: &mut Context, exchange: ExchangeId, token: Token, plan: Plan) {
+        let own = |path: &Path| path.object_id() == Some(server::OBJECT_ID);
+        match plan {
+            Plan::Refuse(code) => self.respond(cx, exchange, code),
+            Plan::Reassemble => self.connection.peer().receive(cx.now, exchange, peer::Receive::Reassemble),
+            Plan::Read { path, accept, observe } => {
+                if observe != Observe::No {
+                    self.forget_observation(cx, token);
+                }
+                let begin = (observe == Observe::Begin).then_some(token);
+                if begin.is_some() && self.observations.len() >= cx.settings.max_observations {
+                    return self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
+                }
+                if own(&path) {
+                    let node = self.own_content(&path);
+                    return self.answer_read(cx, exchange, path, accept, begin, node);
+                }
+                self.operate(cx, exchange, OperationKind::Read { path }, Work::Read { path, accept, observe: begin });
+            }
+            Plan::Discover { path } if own(&path) || !has_dimensions(cx, &path) => {
+                self.answer_discover(cx, exchange, path, &[]);
+            }
+            Plan::Discover { path } => {
+                self.operate(cx, exchange, OperationKind::Discover { path }, Work::Discover { path })
+            }
+            Plan::Write { path, mode, node } if own(&path) => self.write_account(cx, exchange, path, mode, node),
+            Plan::Write { path, mode, node } => {
+                self.operate(cx, exchange, OperationKind::Write { path, mode, node }, Work::Write);
+            }
+            Plan::WriteAttributes { path, changes } => self.write_attributes(cx, exchange, path, changes),
+            Plan::Execute { path, .. } if own(&path) => self.execute_own(cx, exchange, &path),
+            Plan::Execute { path, arguments } => {
+                self.operate(cx, exchange, OperationKind::Execute { path, arguments }, Work::Execute);
+            }
+            Plan::Create { object, instance, resources } => {
+                let kind = OperationKind::Create { object, instance, resources };
+                self.operate(cx, exchange, kind, Work::Create { object });
+            }
+            Plan::Delete { path } => self.operate(cx, exchange, OperationKind::Delete { path }, Work::Delete),
+            Plan::Receive { path, format, size, first, whole } => {
+                let kind = OperationKind::Receive { path, format, size };
+                let Some(id) = self.begin(cx, exchange, kind, Work::Receive { whole, last: false }) else { return };
+                if !whole {
+                    self.connection.peer().receive(cx.now, exchange, peer::Receive::Stream);
+                }
+                chunk(cx, id, first, whole);
+            }
+        }
+    }
+
+    fn operate(&mut self, cx: &mut Context, exchange: ExchangeId, kind: OperationKind, work: Work) {
+        let _ = self.begin(cx, exchange, kind, work);
+    }
+
+    /// Hands an operation to the application, unless its server has too many open.
+    fn begin(
+        &mut self,
+        cx: &mut Context,
+        exchange: ExchangeId,
+        kind: OperationKind,
+        work: Work,
+    ) -> Option<OperationId> {
+        if cx.operations.open(self.index) >= cx.settings.max_operations {
+            self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
+            return None;
+        }
+        let id = cx.operations.insert(cx.now, Pending::new(self.index, Some(exchange), work));
+        let operation = super::Operation { origin: Origin::Server(self.account.ssid), kind };
+        cx.outputs.push_back(Item::Operation(id, operation));
+        Some(id)
+    }
+
+    /// Update Trigger and Disable (LwM2M Core 1.1 Appendix E.2): the answer leaves first.
+    fn execute_own(&mut self, cx: &mut Context, exchange: ExchangeId, path: &Path) {
+        let reply = peer::Reply::new(Code::CHANGED);
+        match path.resource_id() {
+            Some(server::DISABLE) => {
+                self.disabling = Some(exchange);
+                self.connection.peer().respond(cx.now, exchange, reply.settle());
+            }
+            _ => {
+                self.connection.peer().respond(cx.now, exchange, reply);
+                self.update(cx);
+            }
+        }
+    }
+
+    /// An answer has reached its server, as far as can be known.
+    fn settled(&mut self, cx: &mut Context, exchange: ExchangeId) {
+        if self.disabling == Some(exchange) {
+            self.disabling = None;
+            self.disable(cx);
+        } else if let Some(id) = cx.operations.by_exchange(self.index, exchange) {
+            cx.operations.remove(id);
+            cx.outputs.push_back(Item::Settled(id));
+        }
+    }
+
+    /// A body ends before its time, or an answer could not be delivered.
+    fn aborted(&mut self, cx: &mut Context, exchange: ExchangeId, why: peer::Abort) {
+        if self.disabling == Some(exchange) {
+            // The server does not know that it was heard, but it was: what it wants is done.
+            return self.settled(cx, exchange);
+        }
+        let Some(id) = cx.operations.by_exchange(self.index, exchange) else { return };
+        let Some(pending) = cx.operations.get_mut(id) else { return };
+        if pending.phase == Phase::Settling {
+            return self.settled(cx, exchange);
+        }
+        cx.operations.remove(id);
+        let why = match why {
+            peer::Abort::Restarted => Why::Restarted,
+            peer::Abort::TimedOut => Why::TransferTimedOut,
+            peer::Abort::TooLarge => Why::TooLarge,
+            _ => Why::Unreachable,
+        };
+        cx.outputs.push_back(Item::Abort(id, why));
+    }
+
+    pub(super) fn respond(&mut self, cx: &Context, exchange: ExchangeId, code: Code) {
+        self.connection.peer().respond(cx.now, exchange, peer::Reply::new(code));
+    }
+
+    /// The server is not served any more: its requests are dropped, its observations have ended.
+    pub(super) fn end_service(&mut self, cx: &mut Context) {
+        self.connection.peer().set_silent(true);
+        self.disabling = None;
+        while !self.observations.is_empty() {
+            self.end_observation(cx, self.observations.len() - 1, None);
+        }
+        let open: Vec<OperationId> = cx.operations.of(self.index).map(|(id, _)| id).collect();
+        for id in open {
+            let Some(pending) = cx.operations.get_mut(id) else { continue };
+            let exchange = pending.exchange.take();
+            if let Some(exchange) = exchange {
+                self.connection.peer().drop_exchange(exchange);
+            }
+            match (pending.phase, pending.work.is_mutation()) {
+                (Phase::Open | Phase::Late, true) => pending.phase = Phase::Late,
+                // What waits for its answer to settle, such as a reboot, must not wait for ever.
+                (Phase::Settling, _) => {
+                    cx.operations.remove(id);
+                    cx.outputs.push_back(Item::Settled(id));
+                }
+                _ => {
+                    cx.operations.remove(id);
+                    cx.outputs.push_back(Item::Abort(id, Why::Unreachable));
+                }
+            }
+        }
+    }
+
+    /// A notification timed out: the server may be gone, and the standard has the client register anew.
+    fn notified(&mut self, cx: &mut Context, notification: NotificationId, token: Token, outcome: Outcome) {
+        let Some(index) = self.observations.iter().position(|observation| observation.token == token) else { return };
+        match outcome {
+            Outcome::Reset => self.end_observation(cx, index, None),
+            Outcome::TimedOut => {
+                let path = self.observations[index].path;
+                cx.event(super::Event::NotificationLost { server: self.account.ssid, path });
+                self.end_observation(cx, index, None);
+                self.lost(cx, Loss::NotificationTimedOut);
+            }
+            _ => self.observations[index].settled(notification),
+        }
+    }
+}
+
+/// Hands a piece of a streamed body to the application.
+fn chunk(cx: &mut Context, id: OperationId, bytes: Vec<u8>, last: bool) {
+    if let Some(Pending { work: Work::Receive { last: ends, .. }, .. }) = cx.operations.get_mut(id) {
+        *ends = last;
+    }
+    if last {
+        // The body may take as long as it takes; from its end the application has the time of any operation.
+        cx.operations.set_deadline(cx.now, id);
+    }
+    cx.outputs.push_back(Item::Chunk(id, bytes, last));
+}
+
+/// Whether a Discover of `path` shows multiple resources, whose instances only the application can count.
+fn has_dimensions(cx: &Context, path: &Path) -> bool {
+    let Some(object) = cx.tree.object(path) else { return false };
+    let multiple = |id: &u16| object.definition.resource(*id).is_some_and(|resource| resource.multiple);
+    match (path.instance_id(), path.resource_id()) {
+        (Some(_), Some(resource)) => multiple(&resource),
+        (Some(instance), None) => object.instances.get(&instance).is_some_and(|ids| ids.iter().any(multiple)),
+        _ => object.instances.values().flatten().any(multiple),
+    }
+}
