@@ -1,9 +1,53 @@
-//! The page and the API.
+//! The page and the API, as docs/api/http.md describes them row by row.
 
-use axum::Router;
+mod clients;
+mod error;
+mod events;
+mod guard;
+mod info;
+mod json;
+mod operation;
+mod page;
+mod query;
 
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::StatusCode,
+    middleware,
+    routing::{any, get},
+};
+
+use self::error::ApiError;
 use crate::Handle;
 
+/// The largest body that is taken: values of this size are pushed by other means.
+const BODY: usize = 1 << 20;
+
 pub(crate) fn router(handle: Handle) -> Router {
-    Router::new().with_state(handle)
+    Router::new()
+        .route("/", get(page::index))
+        .route("/page/{*name}", get(page::file))
+        .route("/api/clients", get(clients::list))
+        .route("/api/clients/", any(clients::nameless))
+        .route("/api/clients/{endpoint}", any(clients::client))
+        .route("/api/clients/{endpoint}/", any(clients::client))
+        .route("/api/clients/{endpoint}/{*rest}", any(clients::client))
+        .route("/api/objectspecs/{endpoint}", get(info::specs))
+        .route("/api/server/endpoint", get(info::endpoints))
+        .route("/api/event", get(events::events))
+        .route("/api/server/security", any(security))
+        .route("/api/security/{*rest}", any(security))
+        .fallback(nothing)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(handle)
+}
+
+async fn security() -> ApiError {
+    ApiError::not_implemented("credentials")
+}
+
+async fn nothing() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "Nothing is here; see docs/api/http.md")
 }

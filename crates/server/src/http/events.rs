@@ -1,0 +1,102 @@
+//! `GET /api/event`: what happens, as server-sent events.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State},
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{Stream, StreamExt, stream};
+use lapwing_lwm2m::server::{Content, LogEntry, ServerEvent};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::json as shapes;
+use crate::{Handle, Subscription};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+pub(super) struct Parameters {
+    ep: Option<String>,
+}
+
+/// `GET /api/event`: of all clients, or with `ep` of one, then with its messages.
+pub(super) async fn events(
+    State(handle): State<Handle>,
+    Query(parameters): Query<Parameters>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let source = Source {
+        events: handle.subscribe(),
+        log: parameters.ep.is_some().then(|| handle.subscribe_log()),
+        endpoint: parameters.ep,
+    };
+    // The comment lets a script know that what happens from now on reaches it.
+    let begun = stream::once(async { Ok(Event::default().comment("open")) });
+    let events = stream::unfold(source, |mut source| async move { source.next().await.map(|event| (event, source)) });
+    let events = events.map(|(name, data)| Ok(Event::default().event(name).data(data.to_string())));
+    Sse::new(begun.chain(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+struct Source {
+    events: Subscription<ServerEvent>,
+    log: Option<Subscription<Arc<LogEntry>>>,
+    endpoint: Option<String>,
+}
+
+impl Source {
+    /// The next event with its data; `None` once the server has stopped.
+    async fn next(&mut self) -> Option<(&'static str, Json)> {
+        loop {
+            let (endpoint, name, data) = match &mut self.log {
+                None => described(&self.events.next().await?),
+                Some(log) => tokio::select! {
+                    event = self.events.next() => described(&event?),
+                    entry = log.next() => logged(entry?.as_ref()),
+                },
+            }
+            .unwrap_or_default();
+            let wanted = self.endpoint.as_deref().is_none_or(|wanted| wanted == &*endpoint);
+            if !name.is_empty() && wanted {
+                return Some((name, data));
+            }
+        }
+    }
+}
+
+/// Whose event it is, its name and its data; `None` for what the API has no event for.
+fn described(event: &ServerEvent) -> Option<(Arc<str>, &'static str, Json)> {
+    Some(match event {
+        ServerEvent::Registered { registration, .. } => {
+            (registration.endpoint.clone(), "REGISTRATION", shapes::registration(registration))
+        }
+        ServerEvent::Updated { registration, update, .. } => {
+            let data = json!({
+                "registration": shapes::registration(registration),
+                "update": shapes::update(registration, update),
+            });
+            (registration.endpoint.clone(), "UPDATED", data)
+        }
+        ServerEvent::Deregistered { registration, .. } => {
+            (registration.endpoint.clone(), "DEREGISTRATION", shapes::registration(registration))
+        }
+        ServerEvent::Notification { registration, path, response } => {
+            // What cannot be understood is in the log; the API has no word for it.
+            let Content::Node(_) = response.content else { return None };
+            let data = json!({
+                "ep": &*registration.endpoint,
+                "kind": "single",
+                "res": path.to_string(),
+                "val": shapes::content(registration, path, &response.content),
+            });
+            (registration.endpoint.clone(), "NOTIFICATION", data)
+        }
+        _ => return None,
+    })
+}
+
+fn logged(entry: &LogEntry) -> Option<(Arc<str>, &'static str, Json)> {
+    let endpoint = entry.endpoint.clone()?;
+    let data = shapes::message(entry, &endpoint)?;
+    Some((endpoint, "COAPLOG", data))
+}

@@ -1,0 +1,36 @@
+//! What the server tells of itself, and of the objects that it knows.
+
+use axum::{
+    Json,
+    extract::{Path as Captures, State},
+    http::StatusCode,
+};
+use lapwing_lwm2m::definitions;
+use serde_json::{Value as JsonValue, json};
+
+use super::{error::ApiError, json};
+use crate::Handle;
+
+/// `GET /api/objectspecs/EP`.
+pub(super) async fn specs(
+    State(handle): State<Handle>,
+    Captures(endpoint): Captures<String>,
+) -> Result<Json<Vec<JsonValue>>, ApiError> {
+    let registration = handle
+        .registration(&endpoint)
+        .await
+        .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, format!("no registered client with id '{endpoint}'")))?;
+    let known = registration.objects.iter().filter_map(|(id, offer)| definitions::find(*id, offer.version));
+    Ok(Json(known.map(json::object).collect()))
+}
+
+/// `GET /api/server/endpoint`.
+pub(super) async fn endpoints(State(handle): State<Handle>) -> Json<JsonValue> {
+    let address = handle.coap_address();
+    let full = format!("coap://{address}");
+    let host = full.trim_start_matches("coap://").rsplit_once(':').map_or("", |(host, _)| host);
+    Json(json!([{
+        "uri": {"full": full, "scheme": "coap", "host": host, "port": address.port()},
+        "description": "CoAP over UDP",
+    }]))
+}

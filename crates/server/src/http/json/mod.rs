@@ -1,0 +1,16 @@
+//! What the API speaks: the JSON shapes of docs/api/http.md.
+
+mod answer;
+mod message;
+mod node;
+mod registration;
+mod spec;
+mod value;
+
+pub(crate) use self::{
+    answer::{answer, content},
+    message::message,
+    node::{NodeError, Parsed, from_json as parse_node},
+    registration::{registration, update},
+    spec::object,
+};
