@@ -7,8 +7,12 @@
 //! - [`link`]: CoRE link-format (RFC 6690).
 //! - [`peer`]: everything that one remote end needs: message layer, block-wise transfer, observation (RFC 7252, 7959, 7641).
 
+mod block;
 pub mod content_format;
+mod exchange;
 pub mod link;
+mod message;
+mod observe;
 pub mod peer;
 pub mod wire;
 

@@ -1,18 +1,9 @@
 //! What a peer tells its engine.
 
-use crate::wire::{Message, Token};
-
-/// An inbound request: from its first datagram until its answer is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ExchangeId(pub(super) u64);
-
-/// An outbound request, and the observation that it starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub(super) u64);
-
-/// One notification sent to an observer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NotificationId(pub(super) u64);
+use crate::{
+    exchange::{ExchangeId, NotificationId, RequestId},
+    wire::{Message, Token},
+};
 
 /// Something the engine must act on, or may want to know. Duplicates never become events.
 #[derive(Clone, Debug)]
@@ -145,8 +136,10 @@ pub enum Abort {
     TimedOut,
     /// A separate response was rejected, or not acknowledged.
     Unreachable,
-    /// The body grew beyond [`Config::max_body`](super::Config); 4.13 was answered.
+    /// The body is longer than [`Config::max_body`](super::Config); 4.13 was answered.
     TooLarge,
+    /// Another body takes the room to reassemble it; 5.03 was answered.
+    NoRoom,
 }
 
 /// Why a request ended without a response.
@@ -165,8 +158,8 @@ pub enum Failure {
     /// The response has a critical option that is not understood (RFC 7252 section 5.4.1).
     #[error("unknown critical option in the response")]
     BadOption,
-    /// The body is longer than [`Config::max_body`](super::Config).
-    #[error("response body too large")]
+    /// The body, of the request or of the response, is longer than [`Config::max_body`](super::Config).
+    #[error("body too large")]
     TooLarge,
     /// The blocks do not fit together: a gap, or the representation changed again and again while it was fetched.
     #[error("block-wise transfer failed")]
@@ -182,7 +175,7 @@ pub enum Failure {
 pub enum Outcome {
     /// Acknowledged.
     Acknowledged,
-    /// Sent as a non-confirmable message: nothing more will be known.
+    /// Sent as a non-confirmable message. A `Reset` may follow.
     Sent,
     /// Rejected: the other end does not observe any more. The observation is over.
     Reset,

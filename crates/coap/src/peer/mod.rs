@@ -10,15 +10,37 @@
 
 mod call;
 mod config;
+mod download;
 mod event;
+mod incoming;
+mod messages;
+mod notifier;
+mod requester;
+mod responder;
+mod settle;
+mod timeout;
+mod transfer;
+mod upload;
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
+
+use rand_chacha::rand_core::Rng;
 
 pub use call::{Body, Download, Outgoing, Receive, Reply};
-pub use config::{Config, Transmission};
-pub use event::{Abort, Event, ExchangeId, Failure, NotificationId, Outcome, Request, RequestId, Response};
+pub use config::Config;
+pub use event::{Abort, Event, Failure, Outcome, Request, Response};
 
-use crate::wire::{Code, Token};
+pub use crate::{
+    exchange::{ExchangeId, NotificationId, RequestId},
+    message::Transmission,
+};
+
+use crate::{
+    block::Snapshots,
+    exchange::{Exchange, Requests, Settling},
+    observe::Observers,
+};
+use messages::Messages;
 
 /// The timers of a peer, as reasons to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,167 +107,95 @@ impl Memory {
 
 /// All protocol state of one remote end.
 pub struct Peer {
-    config: Arc<Config>,
+    messages: Messages,
+    /// The time of the last call that told it.
+    now: Duration,
+    /// The last exchange or notification.
+    serial: u64,
+    silent: bool,
+    exchanges: Vec<Exchange>,
+    settling: Vec<Settling>,
+    snapshots: Snapshots,
+    requests: Requests,
+    observers: Observers,
+    events: VecDeque<Event<'static>>,
+    /// The body of the last event, until the next call.
+    delivered: Vec<u8>,
 }
 
 impl Peer {
     /// A peer about which nothing is known yet. `seed` must be unpredictable: tokens, message IDs and time-outs are drawn
     /// from it (RFC 7252 sections 4.4, 5.3.1).
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
-        let _ = seed;
-        Self { config }
+        let (max_body, max_observations) = (config.max_body, config.max_observations);
+        let mut messages = Messages::new(config, seed);
+        Self {
+            now: Duration::ZERO,
+            serial: 0,
+            silent: false,
+            exchanges: Vec::new(),
+            settling: Vec::new(),
+            snapshots: Snapshots::new(max_body),
+            requests: Requests::new(messages.rng.next_u32() as u16),
+            observers: Observers::new(max_observations, messages.rng.next_u32() & 0xffff),
+            events: VecDeque::new(),
+            delivered: Vec::new(),
+            messages,
+        }
     }
 
     /// What the peer was configured with.
     pub fn config(&self) -> &Arc<Config> {
-        &self.config
-    }
-
-    /// Takes in one datagram. At most one event comes of it directly; others that it causes follow in
-    /// [`Peer::poll_event`].
-    pub fn handle_datagram<'a>(&'a mut self, now: Duration, datagram: &'a [u8]) -> Option<Event<'a>> {
-        let _ = (now, datagram);
-        todo!()
-    }
-
-    /// Does what is due. Call at the time that [`Peer::poll_timeout`] gave; earlier or later does no harm.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        let _ = now;
-        todo!()
-    }
-
-    /// When [`Peer::handle_timeout`] is to be called next, and what for.
-    pub fn poll_timeout(&self) -> Option<(Duration, Timer)> {
-        todo!()
+        &self.messages.config
     }
 
     /// The next event that a timer or a call has caused.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
-        todo!()
+        self.events.pop_front()
     }
 
-    /// Appends the next datagram to `buffer` and gives its place there.
+    /// Appends the next datagram to `buffer` and gives its place there. Confirmable messages that waited for others begin their
+    /// time-out `now`.
     pub fn poll_transmit(&mut self, now: Duration, buffer: &mut Vec<u8>) -> Option<Range<usize>> {
-        let _ = (now, buffer);
-        todo!()
-    }
-
-    /// Answers a request; a body longer than one block is held as a snapshot with an ETag while its blocks are fetched.
-    ///
-    /// Works for an [`Event::Upload`] that is refused, too, and at any time while a body is being streamed in.
-    pub fn respond(&mut self, now: Duration, exchange: ExchangeId, reply: Reply<'_>) {
-        let _ = (now, exchange, reply);
-        todo!()
-    }
-
-    /// Answers a request with a body that is pulled block by block; `reply.body` is ignored. `size` in bytes, if known, is
-    /// sent as Size2. An [`Event::Pull`] follows for the block that the request asked for, usually the first. The exchange stays
-    /// open until the body's end was sent, and then until it settles, or until it is aborted.
-    pub fn respond_streamed(&mut self, now: Duration, exchange: ExchangeId, reply: Reply<'_>, size: Option<u64>) {
-        let _ = (now, exchange, reply, size);
-        todo!()
-    }
-
-    /// Gives the bytes that an [`Event::Pull`] asked for: exactly its `length`, or fewer with `last`.
-    /// Other offsets than the one asked for are ignored.
-    pub fn supply(&mut self, now: Duration, exchange: ExchangeId, offset: u64, bytes: &[u8], last: bool) {
-        let _ = (now, exchange, offset, bytes, last);
-        todo!()
-    }
-
-    /// Decides how the body behind an [`Event::Upload`] is received. With [`Receive::Stream`] the first block counts as the first
-    /// chunk and its 2.31 waits for [`Peer::chunk_done`].
-    pub fn receive(&mut self, now: Duration, exchange: ExchangeId, how: Receive) {
-        let _ = (now, exchange, how);
-        todo!()
-    }
-
-    /// A streamed block is stored: its 2.31 may leave. After the last block this does nothing: that one is answered by
-    /// [`Peer::respond`]. An error is answered, and ends the exchange: later blocks get 4.08.
-    pub fn chunk_done(&mut self, now: Duration, exchange: ExchangeId, result: Result<(), Code>) {
-        let _ = (now, exchange, result);
-        todo!()
-    }
-
-    /// Forgets an exchange without an answer. A duplicate of its request is dropped too.
-    pub fn drop_exchange(&mut self, exchange: ExchangeId) {
-        let _ = exchange;
-        todo!()
+        self.messages.start_flights(now);
+        self.messages.outbox.pop(buffer)
     }
 
     /// While silent, requests are dropped without any state or answer.
     pub fn set_silent(&mut self, silent: bool) {
-        let _ = silent;
-        todo!()
-    }
-
-    /// Sends a request. It ends with [`Event::Response`], the last [`Event::Download`] or [`Event::Failed`], unless the response
-    /// starts an observation: that ends with an [`Event::Notification`] without Observe, or [`Peer::cancel`].
-    pub fn request(&mut self, now: Duration, request: Outgoing<'_>) -> RequestId {
-        let _ = (now, request);
-        todo!()
-    }
-
-    /// Gives the bytes that an [`Event::PullRequest`] asked for: exactly its `length`, or fewer with `last`.
-    pub fn supply_request(&mut self, now: Duration, request: RequestId, offset: u64, bytes: &[u8], last: bool) {
-        let _ = (now, request, offset, bytes, last);
-        todo!()
-    }
-
-    /// The block of an [`Event::Download`] is stored: the next one may be asked for.
-    pub fn download_done(&mut self, now: Duration, request: RequestId) {
-        let _ = (now, request);
-        todo!()
-    }
-
-    /// Forgets a request or an observation; no event follows. What still comes for it is rejected with a reset, which
-    /// ends an observation at the other end (RFC 7641 section 3.6).
-    pub fn cancel(&mut self, request: RequestId) {
-        let _ = request;
-        todo!()
-    }
-
-    /// Ends an observation with a request of the same token and Observe 1 (RFC 7641 section 3.6). `request` must have the
-    /// options of the one that began it. The answer comes under the new id; the old one gets no more events.
-    pub fn cancel_observation(&mut self, now: Duration, observation: RequestId, request: Outgoing<'_>) -> RequestId {
-        let _ = (now, observation, request);
-        todo!()
-    }
-
-    /// Asks whether the other end is there (RFC 7252 section 4.3): ends with [`Failure::Pong`] or [`Failure::TimedOut`].
-    pub fn ping(&mut self, now: Duration) -> RequestId {
-        let _ = now;
-        todo!()
-    }
-
-    /// Notifies an observer, known by the token of its request, of a new representation. Confirmable where asked for, and at least
-    /// once in [`Config::confirmable_interval`]. While an older one is not acknowledged, this one takes its place at its
-    /// next retransmission (RFC 7641 section 4.5.2). A code that is not 2.xx ends the observation. A token that does not
-    /// observe gives [`Outcome::Superseded`].
-    pub fn notify(&mut self, now: Duration, token: Token, reply: Reply<'_>, confirmable: bool) -> NotificationId {
-        let _ = (now, token, reply, confirmable);
-        todo!()
-    }
-
-    /// Ends an observation of the other end: for a GET with Observe 1, or when what it observes has gone.
-    pub fn unobserve(&mut self, token: Token) {
-        let _ = token;
-        todo!()
-    }
-
-    /// Whether this token observes.
-    pub fn is_observing(&self, token: Token) -> bool {
-        let _ = token;
-        todo!()
+        self.silent = silent;
     }
 
     /// What was not passed on.
     pub fn counters(&self) -> Counters {
-        todo!()
+        self.messages.counters
     }
 
     /// How many bytes are held.
     pub fn memory(&self) -> Memory {
-        todo!()
+        let (requests, observations) = self.requests.memory();
+        let exchanges = self.exchanges.capacity() * size_of::<Exchange>()
+            + self.settling.capacity() * size_of::<Settling>()
+            + self.events.capacity() * size_of::<Event<'_>>();
+        Memory {
+            answers: self.messages.answers.memory(),
+            bodies_in: self.bodies_in(),
+            snapshots: self.snapshots.bytes(),
+            exchanges: exchanges + requests + self.messages.outbox.memory() + self.messages.flights.memory(),
+            observations: observations + self.observers.memory(),
+        }
+    }
+
+    /// Bytes of all bodies that are being reassembled, and of one that has just been handed out.
+    fn bodies_in(&self) -> usize {
+        let requests = self.requests.iter().filter_map(|request| request.assembly.as_ref());
+        self.delivered.capacity()
+            + self.exchanges.iter().map(|exchange| exchange.body.memory()).sum::<usize>()
+            + requests.map(|assembly| assembly.body.capacity()).sum::<usize>()
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 }
