@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn the_newer_of_two_numbers_is_found_across_the_wrap_and_after_128_seconds() {
         let second = Duration::from_secs;
-        let accepts = |old, new, after| Freshness::new(old, second(1)).accept(new, second(1 + after));
+        let accepts = |old, new, after: u64| Freshness::new(old, second(1)).accept(new, second(1 + after));
         assert!(accepts(5, 6, 1));
         assert!(!accepts(6, 5, 1));
         assert!(!accepts(6, 6, 1));
