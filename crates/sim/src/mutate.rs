@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn mutations_follow_from_the_seed_differ_and_stay_small() {
         let run = |seed| {
-            let mut mutator = Mutator::seeded(seed, [b"0123456789".to_vec(), b"".to_vec()]);
+            let mut mutator = Mutator::seeded(seed, [b"0123456789".to_vec(), b"abcdef".to_vec()]);
             (0..10_000).map(|_| mutator.next().to_vec()).collect::<Vec<_>>()
         };
         let mutations = run(1);
