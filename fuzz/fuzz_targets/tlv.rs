@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../bodies/tlv.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    body::check(bytes);
+});
