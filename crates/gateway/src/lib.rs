@@ -9,6 +9,9 @@
 //! - [`wiring`]: the one place that sees both back-ends and objects.
 //! - [`agent`]: the whole client, built from a configuration.
 
+pub mod agent;
 pub mod backend;
 pub mod config;
+pub mod objects;
 pub mod platform;
+pub mod wiring;

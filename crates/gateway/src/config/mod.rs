@@ -6,6 +6,7 @@
 //! lifetime = 300                             # seconds; 0 = the registration never lapses
 //! version = "1.1"                            # of LwM2M: "1.0" or "1.1"
 //! binding = "U"                              # plain UDP, the only one there is yet
+//! state = "/var/lib/lapwing"                 # keeps what the server changes, such as the lifetime; else it is forgotten
 //!
 //! [device]                                   # object 3; what is not given here is asked of the machine
 //! manufacturer = "Acme"
@@ -28,7 +29,9 @@ mod read;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+use lapwing::ServerUri;
+use lapwing_lwm2m::account::UriError;
 
 use self::read::Section;
 use crate::backend::systemd::DEFAULT_REBOOT_COMMAND;
@@ -42,10 +45,12 @@ pub struct Config {
     pub server: Option<String>,
     /// The endpoint client name (LwM2M 1.1 core section 6.4.1).
     pub endpoint: Option<String>,
-    /// The lifetime of the registration in whole seconds; zero never lapses.
-    pub lifetime: Option<Duration>,
+    /// The lifetime of the registration in seconds; 0 never lapses.
+    pub lifetime: Option<u32>,
     /// The version of LwM2M to register with.
     pub version: Option<Version>,
+    /// A folder that keeps what servers have changed, such as the lifetime, across restarts.
+    pub state: Option<PathBuf>,
     /// Values of object 3.
     pub device: DeviceConfig,
 }
@@ -117,9 +122,6 @@ impl std::str::FromStr for Version {
 
 const VERSION_EXPECTED: &str = "\"1.0\" or \"1.1\"";
 
-/// The longest lifetime taken: what the registration's `lt` holds in seconds (LwM2M 1.1 core section 6.4.1, 32 bits).
-pub const MAX_LIFETIME: u32 = u32::MAX;
-
 /// Why a configuration was refused. Its text is one line that names the key, the value and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -160,6 +162,12 @@ pub enum ConfigError {
         /// What the key takes.
         expected: String,
     },
+    /// What an agent cannot do without was given neither in a file nor otherwise.
+    #[error("`{key}` is missing: it is needed in the configuration or on the command line")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
     /// An error in a file.
     #[error("{path}: {error}", path = .path.display())]
     InFile {
@@ -191,10 +199,9 @@ impl Config {
         let config = Self {
             server: root.checked_string("server", check_server)?,
             endpoint: root.checked_string("endpoint", check_endpoint)?,
-            lifetime: root
-                .integer("lifetime", 0..=i64::from(MAX_LIFETIME), "seconds from 0 to 4294967295")?
-                .map(seconds),
+            lifetime: root.number("lifetime", "seconds from 0 to 4294967295")?,
             version: root.parsed("version", VERSION_EXPECTED)?,
+            state: root.checked_string("state", check_state)?.map(PathBuf::from),
             device: DeviceConfig::read(root.section("device")?)?,
         };
         root.checked_string("binding", check_binding)?;
@@ -242,32 +249,16 @@ fn power_kind(name: &str) -> Option<PowerKind> {
     })
 }
 
-/// Says what is wrong with a server URI: only plain CoAP with a host is taken (LwM2M 1.1 transport section 6.2.1.1).
+/// Says what is wrong with a server URI.
 ///
 /// # Errors
 /// What was expected instead.
 pub fn check_server(uri: &str) -> Result<(), String> {
     const EXPECTED: &str = "a URI such as coap://host:5683";
-    let Some(authority) = uri.strip_prefix("coap://") else {
-        return Err(match uri.split_once("://") {
-            Some((scheme, _)) => format!("{EXPECTED} (`{scheme}` is not supported)"),
-            None => EXPECTED.to_owned(),
-        });
-    };
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) if address.parse::<std::net::Ipv6Addr>().is_ok() => (address, rest),
-        Some(_) => return Err(format!("{EXPECTED} (an IPv6 address between brackets)")),
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-    };
-    if host.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
-        return Err(EXPECTED.to_owned());
-    }
-    match port.strip_prefix(':') {
-        None if port.is_empty() => Ok(()),
-        Some(port) if port.parse::<u16>().is_ok_and(|port| port != 0) => Ok(()),
-        _ => Err(format!("{EXPECTED} (a port from 1 to 65535)")),
-    }
+    uri.parse::<ServerUri>().map(|_| ()).map_err(|error| match error {
+        UriError::NoScheme | UriError::Scheme(_) => EXPECTED.to_owned(),
+        error => format!("{EXPECTED} ({error})"),
+    })
 }
 
 /// Says what is wrong with an endpoint name: it travels as a Uri-Query option `ep=NAME`, 255 bytes at most (RFC 7252 section 5.10).
@@ -281,12 +272,12 @@ pub fn check_endpoint(name: &str) -> Result<(), String> {
     }
 }
 
-fn check_binding(binding: &str) -> Result<(), String> {
-    if binding == "U" { Ok(()) } else { Err("\"U\" (plain UDP), the only binding there is yet".to_owned()) }
+fn check_state(folder: &str) -> Result<(), String> {
+    if Path::new(folder).is_absolute() { Ok(()) } else { Err("the absolute path of a folder".to_owned()) }
 }
 
-fn seconds(number: i64) -> Duration {
-    Duration::from_secs(number.unsigned_abs())
+fn check_binding(binding: &str) -> Result<(), String> {
+    if binding == "U" { Ok(()) } else { Err("\"U\" (plain UDP), the only binding there is yet".to_owned()) }
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {

@@ -1,6 +1,5 @@
 //! Typed access to a TOML table that remembers which keys were asked for.
 
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use toml::Value;
@@ -47,13 +46,12 @@ impl Section {
         self.take(key, "true or false", Value::as_bool)
     }
 
-    pub(super) fn integer(
+    pub(super) fn number<T: TryFrom<i64>>(
         &mut self,
         key: &'static str,
-        range: RangeInclusive<i64>,
         expected: &str,
-    ) -> Result<Option<i64>, ConfigError> {
-        self.take(key, expected, |value| value.as_integer().filter(|number| range.contains(number)))
+    ) -> Result<Option<T>, ConfigError> {
+        self.take(key, expected, |value| T::try_from(value.as_integer()?).ok())
     }
 
     /// A string that `check` finds nothing wrong with; its error is what was expected.

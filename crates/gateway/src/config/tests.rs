@@ -14,8 +14,9 @@ fn the_documented_example_is_taken_and_names_every_key() {
     let config = Config::parse(&example()).unwrap();
     assert_eq!(config.server.as_deref(), Some("coap://lwm2m.example.com:5683"));
     assert_eq!(config.endpoint.as_deref(), Some("gateway-7"));
-    assert_eq!(config.lifetime, Some(Duration::from_secs(300)));
+    assert_eq!(config.lifetime, Some(300));
     assert_eq!(config.version, Some(Version::V1_1));
+    assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/lapwing")));
     let device = DeviceConfig {
         manufacturer: Some("Acme".into()),
         model: Some("Gate 7".into()),
@@ -50,7 +51,6 @@ fn unknown_keys_are_refused_naming_the_nearest_known_one() {
         "unknown key `device.serial-number`; the nearest known one is `device.serial`"
     );
     assert_eq!(error("[devices]\n"), "unknown key `devices`; the nearest known one is `device`");
-    assert_eq!(error("frobnicate = 1"), "unknown key `frobnicate`; the nearest known one is `device`");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn wrong_values_are_refused_naming_key_value_and_what_was_expected() {
         ("server = 'example.com'", "`server` = \"example.com\": expected a URI such as coap://host:5683"),
         (
             "server = 'coaps://example.com'",
-            "`server` = \"coaps://example.com\": expected a URI such as coap://host:5683 (`coaps` is not supported)",
+            "`server` = \"coaps://example.com\": expected a URI such as coap://host:5683 ('coaps' is not built yet: only coap (plain CoAP over UDP) is)",
         ),
         ("endpoint = ''", "`endpoint` = \"\": expected 1 to 252 bytes without control characters"),
         ("binding = 'S'", "`binding` = \"S\": expected \"U\" (plain UDP), the only binding there is yet"),
@@ -105,27 +105,4 @@ fn errors_name_the_file() {
     fs::write(&file, "lifetme = 1").unwrap();
     let unknown = Config::load(&file).unwrap_err().to_string();
     assert_eq!(unknown, format!("{}: unknown key `lifetme`; the nearest known one is `lifetime`", file.display()));
-}
-
-#[test]
-fn server_uris_are_checked() {
-    for good in
-        ["coap://a", "coap://a.example", "coap://a:1", "coap://127.0.0.1:5683/", "coap://[::1]", "coap://[::1]:5683"]
-    {
-        assert_eq!(check_server(good), Ok(()), "{good}");
-    }
-    for bad in [
-        "",
-        "coap:",
-        "coap://",
-        "coap://:5683",
-        "coap://a:0",
-        "coap://a:65536",
-        "coap://a/rd",
-        "coap://[::1",
-        "coap://[a]",
-        "coap://a b",
-    ] {
-        assert!(check_server(bad).is_err(), "{bad}");
-    }
 }

@@ -1,0 +1,66 @@
+//! The one place that sees both back-ends and objects.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use lapwing::definitions::{connectivity_monitoring, device};
+
+use crate::backend::netlink::Netlink;
+use crate::backend::procfs::Procfs;
+use crate::backend::systemd::RebootCommand;
+use crate::config::{DeviceConfig, Version};
+use crate::objects::{Connectivity, Device, DeviceValues};
+use crate::platform::Network;
+
+/// What the agent supports besides this, named by itself (resource 19 of object 3).
+const SOFTWARE_VERSION: &str = concat!("Lapwing ", env!("CARGO_PKG_VERSION"));
+
+/// The only binding so far: UDP (LwM2M 1.1 core section 6.2.1.2).
+const BINDING: &str = "U";
+
+/// The objects of this machine.
+pub struct Objects {
+    /// Object 3.
+    pub device: Device,
+    /// Object 4, where the machine has a link to speak of.
+    pub connectivity: Option<Connectivity>,
+}
+
+/// Puts the objects on this machine's back-ends. To be called inside a tokio runtime, which then drives them.
+///
+/// `server` is the server's address where the configuration has one instead of a name. A back-end that does not work costs its objects
+/// or values, not the agent.
+pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAddr>) -> Objects {
+    let (device_definition, connectivity_definition) = match version {
+        Version::V1_0 => (&device::V1_0, &connectivity_monitoring::V1_0),
+        Version::V1_1 => (&device::V1_2, &connectivity_monitoring::V1_3),
+    };
+    let supervisor = Arc::new(RebootCommand::new(config.reboot_command));
+    let values = DeviceValues {
+        manufacturer: config.manufacturer,
+        model: config.model,
+        serial: config.serial,
+        firmware_version: config.firmware_version,
+        power_sources: config.power_sources,
+        device_type: config.device_type,
+        hardware_version: config.hardware_version,
+        software_version: Some(config.software_version.unwrap_or_else(|| SOFTWARE_VERSION.to_owned())),
+        binding: BINDING.to_owned(),
+        current_time_writable: config.current_time_writable,
+    };
+    let device = Device::probe(device_definition, Arc::new(Procfs::new()), supervisor, values).await;
+    let connectivity = match Netlink::open() {
+        Ok(netlink) => {
+            let network: Arc<dyn Network> = Arc::new(netlink);
+            Connectivity::probe(connectivity_definition, network, server).await.unwrap_or_else(|error| {
+                tracing::warn!("no connectivity object: {error}");
+                None
+            })
+        }
+        Err(error) => {
+            tracing::warn!("no connectivity object, and changes of the network go unnoticed: netlink: {error}");
+            None
+        }
+    };
+    Objects { device, connectivity }
+}
