@@ -1,3 +1,39 @@
 //! The `lapwing` command.
 
-fn main() {}
+mod args;
+mod demo;
+mod failure;
+mod logging;
+mod manage;
+mod run;
+mod serve;
+mod shutdown;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let result = match args.command {
+        Command::Demo(options) => demo::demo(options),
+        Command::Run(options) => run::run(options),
+        Command::Serve(options) => serve::serve(options),
+        Command::Manage(options) => manage::manage(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("lapwing: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// One thread for everything: no pool is started that an idle agent would carry along.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}

@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use lapwing_gateway::config::{self, Version};
+use lapwing_lwm2m::model::Path;
+
+/// LwM2M for Linux gateways: the agent, a development server, and tools to manage clients through it.
+///
+/// Exit codes: 0 all is well, 1 it failed, 2 the command line or the configuration is wrong. Diagnostics go to stderr; the
+/// environment variable LAPWING_LOG filters them (error, warn, info, debug, trace).
+#[derive(Debug, Parser)]
+#[command(name = "lapwing", version, arg_required_else_help = true, max_term_width = 120)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try it: a development server and this machine's agent in one process.
+    #[command(after_help = "Example: lapwing demo --coap 127.0.0.1:0 --http 127.0.0.1:8081")]
+    Demo(DemoOptions),
+    /// Run the agent: register this machine at a server and stay.
+    #[command(
+        after_help = "Example: lapwing run --server coap://lwm2m.example.com --endpoint gateway-7 --lifetime 300"
+    )]
+    Run(RunOptions),
+    /// Run the development server alone.
+    #[command(after_help = "Example: lapwing serve --coap 0.0.0.0:5683")]
+    Serve(ServeOptions),
+    /// Manage clients through the API of a running server.
+    #[command(after_help = "Example: lapwing manage read /3/0")]
+    Manage(ManageOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeOptions {
+    /// Where clients register, UDP; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5683")]
+    pub(crate) coap: SocketAddr,
+    /// Where the page and the API are, TCP; port 0 takes any free one. Whoever reaches it manages all clients.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) http: SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoOptions {
+    #[command(flatten)]
+    pub(crate) serve: ServeOptions,
+    /// The client's name; this host's name by default.
+    #[arg(long, value_name = "NAME", value_parser = endpoint)]
+    pub(crate) endpoint: Option<String>,
+    /// The version of LwM2M to register with: 1.0 or 1.1.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) lwm2m_version: Option<Version>,
+    /// A configuration file, of which the server is not used.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunOptions {
+    /// The server, coap://host[:port].
+    #[arg(long, value_name = "URI", value_parser = server)]
+    pub(crate) server: Option<String>,
+    /// The client's name, unique at the server.
+    #[arg(long, value_name = "NAME", value_parser = endpoint)]
+    pub(crate) endpoint: Option<String>,
+    /// Lifetime of the registration; 0 never lapses. 300 by default.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) lifetime: Option<u32>,
+    /// The version of LwM2M to register with: 1.0 or 1.1.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) lwm2m_version: Option<Version>,
+    /// A configuration file; the command line goes before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+fn server(text: &str) -> Result<String, String> {
+    config::check_server(text).map(|()| text.to_owned()).map_err(expected)
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    config::check_endpoint(text).map(|()| text.to_owned()).map_err(expected)
+}
+
+fn expected(what: String) -> String {
+    format!("expected {what}")
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManageOptions {
+    /// The server's API.
+    #[arg(long, value_name = "URL", global = true, default_value = "http://127.0.0.1:8080")]
+    pub(crate) api: String,
+    /// The client; needed when more than one is registered.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) endpoint: Option<String>,
+    /// How long to wait for the client's answer.
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 5)]
+    pub(crate) timeout: u32,
+    /// Print the API's JSON, one document a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the registered clients.
+    #[command(after_help = "Example: lapwing manage clients --json")]
+    Clients,
+    /// Read an object, an instance, a resource or an instance of a resource.
+    #[command(after_help = "Example: lapwing manage read /3/0/13")]
+    Read {
+        /// Such as /3, /3/0, /3/0/13 or /3/0/11/0.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// The content format to ask for: tlv, text or opaque.
+        #[arg(long, value_name = "FORMAT", value_parser = ["tlv", "text", "opaque"])]
+        format: Option<String>,
+    },
+    /// Write a resource, some resources of an instance, or an instance of a resource.
+    #[command(
+        after_help = "Examples:\n  lapwing manage write /1/0/1 600\n  lapwing manage write /1/0 1=600 6=true --update\n\n\
+        Values: time in seconds since 1970, opaque in hexadecimal, object links as 3:0."
+    )]
+    Write {
+        /// Such as /1/0/1, or /1/0 for several resources.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// The value; for an instance or a multiple resource, any number of ID=VALUE.
+        #[arg(required = true, allow_hyphen_values = true)]
+        value: Vec<String>,
+        /// Leave what is not written as it is (Partial Update); otherwise it is replaced.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Execute a resource.
+    #[command(after_help = "Example: lapwing manage execute /1/0/8")]
+    Execute {
+        /// Such as /3/0/4.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// Arguments as LwM2M writes them: 5, or 0='a',1.
+        #[arg(default_value = "", allow_hyphen_values = true)]
+        arguments: String,
+    },
+    /// Create an instance of an object.
+    #[command(
+        after_help = "Examples:\n  lapwing manage create /3441 110=hello\n  lapwing manage create /3441/5 110=hello"
+    )]
+    Create {
+        /// /OBJECT, where the client chooses the instance, or /OBJECT/INSTANCE.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// Values of resources, ID=VALUE.
+        values: Vec<String>,
+    },
+    /// Delete an instance of an object.
+    #[command(after_help = "Example: lapwing manage delete /3441/5")]
+    Delete {
+        /// /OBJECT/INSTANCE.
+        #[arg(value_parser = path)]
+        path: Path,
+    },
+    /// List what is there, with its attributes.
+    #[command(after_help = "Example: lapwing manage discover /3/0")]
+    Discover {
+        /// Such as /3, /3/0 or /3/0/13.
+        #[arg(value_parser = path)]
+        path: Path,
+    },
+    /// Observe: print the value and each change, until Ctrl-C cancels the observation.
+    #[command(after_help = "Example: lapwing manage observe /3/0/13")]
+    Observe {
+        /// Such as /3/0/13.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// End after so many values, the first one included.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        count: Option<u32>,
+    },
+    /// Write notification attributes: pmin, pmax (seconds), gt, lt, st.
+    #[command(after_help = "Example: lapwing manage attributes /3/0/13 pmin=10 pmax=60")]
+    Attributes {
+        /// Such as /3/0/13.
+        #[arg(value_parser = path)]
+        path: Path,
+        /// NAME=VALUE, or NAME alone to remove it.
+        #[arg(required = true)]
+        attributes: Vec<String>,
+    },
+}
+
+fn path(text: &str) -> Result<Path, String> {
+    let slashed = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+    match slashed.parse::<Path>() {
+        Ok(path) if path != Path::ROOT => Ok(path),
+        Ok(_) => Err("expected at least an object, such as /3".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
