@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapwing_lwm2m::client::Arguments;
 use lapwing_lwm2m::model::{
-    Instance, InstanceId, Instances, Level, Node, ObjectDefinition, Path, Resource, ResourceId,
+    Instance, InstanceId, Instances, Level, Node, ObjectDefinition, Path, Resource, ResourceId, ResourceInstanceId,
 };
 use tokio_util::sync::ReusableBoxFuture;
 
@@ -14,7 +14,7 @@ use super::{After, Changes, Error, Incoming, Object, Result, WriteSet};
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Content(Node),
-    Dimensions(Vec<(Path, u16)>),
+    Dimensions(Vec<(Path, Vec<ResourceInstanceId>)>),
     Changed,
     Executed(After),
     Created(InstanceId),
@@ -147,7 +147,7 @@ async fn read_instance<O: Object>(object: &O, instance: InstanceId) -> Result<In
     Ok(values)
 }
 
-async fn measure<O: Object>(object: &O, path: Path) -> Result<Vec<(Path, u16)>> {
+async fn measure<O: Object>(object: &O, path: Path) -> Result<Vec<(Path, Vec<ResourceInstanceId>)>> {
     let mut dimensions = Vec::new();
     for instance in object.instances() {
         for &resource in object.resources(instance) {
@@ -159,7 +159,7 @@ async fn measure<O: Object>(object: &O, path: Path) -> Result<Vec<(Path, u16)>> 
                 continue;
             }
             if let Ok(Resource::Multiple(values)) = object.read(instance, resource).await {
-                dimensions.push((at, u16::try_from(values.len()).unwrap_or(u16::MAX)));
+                dimensions.push((at, values.keys().copied().collect()));
             }
         }
     }

@@ -5,7 +5,7 @@ use lapwing_coap::{Code, ContentFormat};
 use super::Arguments;
 use crate::{
     account::ShortServerId,
-    model::{Instance, InstanceId, Node, ObjectId, Path},
+    model::{Instance, InstanceId, Node, ObjectId, Path, ResourceInstanceId},
 };
 
 /// What the engine asks of the application's objects.
@@ -80,7 +80,7 @@ pub enum OperationKind {
         /// The instance.
         path: Path,
     },
-    /// Count the instances of multiple resources for a Discover; answered by [`Reply::Dimensions`].
+    /// List the instances of multiple resources for a Discover; answered by [`Reply::Dimensions`].
     Discover {
         /// An object, an instance or a resource.
         path: Path,
@@ -136,8 +136,8 @@ pub enum Reply {
     Content(Node),
     /// The number of the new instance.
     Created(InstanceId),
-    /// How many instances the multiple resources at or below the path have.
-    Dimensions(Vec<(Path, u16)>),
+    /// Which instances the multiple resources at or below the path have.
+    Dimensions(Vec<(Path, Vec<ResourceInstanceId>)>),
     /// What was read is long: it is [pulled](super::Output::Pull) block by block, as format OPAQUE. Only for a resource or
     /// resource instance of type Opaque; the content must not change until the operation ends.
     Stream {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     definitions::server,
     format,
-    model::{Instances, Node, Path, Resource, Tree},
+    model::{Instances, Node, Path, Resource, ResourceInstanceId, Tree},
 };
 
 impl Session {
@@ -85,7 +85,7 @@ impl Session {
                 self.connection.peer().respond(cx.now, exchange, reply);
             }
             (Work::Discover { path }, Ok(Reply::Dimensions(dimensions))) => {
-                self.answer_discover(cx, exchange, path, &dimensions);
+                self.answer_discover(cx, exchange, path, dimensions.into_iter().collect());
             }
             (work, Ok(reply)) => {
                 tracing::error!(?work, ?reply, "an operation was answered with something else than it asks for");
@@ -126,15 +126,15 @@ impl Session {
         cx: &mut Context,
         exchange: ExchangeId,
         path: Path,
-        dimensions: &[(Path, u16)],
+        instances: BTreeMap<Path, Vec<ResourceInstanceId>>,
     ) {
-        let dimensions: BTreeMap<Path, u16> = dimensions.iter().copied().collect();
-        let mut entries = format::link::discover(&path, &cx.tree, &self.attributes, &dimensions);
+        let lwm2m = cx.settings.version.version();
+        let mut entries = format::link::discover(&path, lwm2m, &cx.tree, &self.attributes, &instances);
         if path.object_id() == Some(server::OBJECT_ID) {
             entries.retain(|entry| entry.path.instance_id().is_none_or(|instance| instance == self.instance));
         }
         cx.scratch.clear();
-        format::link::emit_discover(&entries, cx.settings.version.version(), &mut cx.scratch);
+        format::link::emit_discover(&entries, lwm2m, &mut cx.scratch);
         let reply = peer::Reply::new(Code::CONTENT).content_format(ContentFormat::LINK_FORMAT).body(&cx.scratch);
         self.connection.peer().respond(cx.now, exchange, reply);
     }

@@ -1,4 +1,4 @@
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use lapwing_coap::{
     Code, Token,
@@ -223,7 +223,7 @@ impl Session {
                 self.operate(cx, exchange, OperationKind::Read { path }, Work::Read { path, accept, observe: begin });
             }
             Plan::Discover { path } if own(&path) || !has_dimensions(cx, &path) => {
-                self.answer_discover(cx, exchange, path, &[]);
+                self.answer_discover(cx, exchange, path, BTreeMap::new());
             }
             Plan::Discover { path } => {
                 self.operate(cx, exchange, OperationKind::Discover { path }, Work::Discover { path })
