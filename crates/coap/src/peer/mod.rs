@@ -151,6 +151,7 @@ impl Peer {
 
     /// The next event that a timer or a call has caused.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
+        self.release_delivered();
         self.events.pop_front()
     }
 

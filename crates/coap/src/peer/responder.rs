@@ -193,7 +193,7 @@ impl Peer {
     pub(super) fn cut(&mut self, now: Duration, parts: &mut Parts<'_>, key: u64, asked: Option<Block>) {
         let size = self.block_size(asked);
         let body = parts.payload;
-        if body.len() <= size.bytes() && asked.is_none() {
+        if body.len() <= size.bytes() && (asked.is_none() || !parts.head.code.is_success()) {
             return;
         }
         if body.len() > self.messages.config.max_body {
