@@ -194,6 +194,9 @@ fn object_module(versions: &[Object<'_>]) -> Result<String, String> {
     for object in versions {
         write_object(&mut out, object)?;
     }
+    let newest = version_name(latest.version);
+    writeln!(out, "\n/// The newest version that is known here.\n#[doc(inline)]\npub use {newest} as DEFINITION;")
+        .unwrap();
     Ok(out)
 }
 

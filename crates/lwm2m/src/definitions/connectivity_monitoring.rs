@@ -115,3 +115,7 @@ static V1_3_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.3, for LwM2M 1.1 and later.
 pub static V1_3: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "Connectivity Monitoring", V1_3_RESOURCES).version(Version::new(1, 3)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:4:1.3");
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_3 as DEFINITION;

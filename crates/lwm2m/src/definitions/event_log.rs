@@ -99,3 +99,7 @@ static V3_2_RESOURCES: &[ResourceDefinition] = &[
 /// Version 3.2, for LwM2M 1.1 and later.
 pub static V3_2: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "Event Log", V3_2_RESOURCES).version(Version::new(3, 2)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:20:3.2").multiple();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V3_2 as DEFINITION;

@@ -94,3 +94,7 @@ static V1_2_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.2, for LwM2M 1.1 and later.
 pub static V1_2: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "Firmware Update", V1_2_RESOURCES).version(Version::new(1, 2)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:5:1.2");
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_2 as DEFINITION;

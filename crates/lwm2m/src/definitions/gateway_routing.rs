@@ -22,3 +22,7 @@ static V1_0_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.0, for LwM2M 1.2 and later.
 pub static V1_0: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "LwM2M Gateway Routing", V1_0_RESOURCES).lwm2m(Version::new(1, 2)).urn("urn:oma:lwm2m:oma:26").multiple();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_0 as DEFINITION;

@@ -64,3 +64,7 @@ static V2_0_RESOURCES: &[ResourceDefinition] = &[
 /// Version 2.0, for LwM2M 1.1 and later.
 pub static V2_0: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "LWM2M OSCORE", V2_0_RESOURCES).version(Version::new(2, 0)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:21:2.0").multiple();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V2_0 as DEFINITION;

@@ -154,3 +154,7 @@ static V1_2_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.2, for LwM2M 1.1 and later.
 pub static V1_2: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "LWM2M Security", V1_2_RESOURCES).version(Version::new(1, 2)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:0:1.2").multiple().mandatory();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_2 as DEFINITION;

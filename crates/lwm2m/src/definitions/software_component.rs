@@ -34,3 +34,7 @@ static V1_0_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.0, for LwM2M 1.0 and later.
 pub static V1_0: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "LWM2M Software Component", V1_0_RESOURCES).lwm2m(Version::new(1, 0)).urn("urn:oma:lwm2m:oma:14").multiple();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_0 as DEFINITION;

@@ -111,3 +111,7 @@ static V1_1_RESOURCES: &[ResourceDefinition] = &[
 /// Version 1.1, for LwM2M 1.1 and later.
 pub static V1_1: ObjectDefinition =
     ObjectDefinition::new(OBJECT_ID, "LWM2M Software Management", V1_1_RESOURCES).version(Version::new(1, 1)).lwm2m(Version::new(1, 1)).urn("urn:oma:lwm2m:oma:9:1.1").multiple();
+
+/// The newest version that is known here.
+#[doc(inline)]
+pub use V1_1 as DEFINITION;

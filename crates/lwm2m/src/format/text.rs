@@ -1,5 +1,8 @@
 //! The text format: one value as text (LwM2M Core 1.1 section 7.4.1 and Appendix C).
 
+use std::fmt;
+use std::io::Write;
+
 use lapwing_coap::link::Links;
 
 use super::{FormatError, one_value, value_definition, wrap};
@@ -13,9 +16,26 @@ use crate::model::{Node, ObjectDefinition, ObjectLink, Path, ResourceType, Value
 /// # Errors
 /// [`FormatError::NotAcceptable`] for what is not one value, and for a Float that is infinite or not a number.
 pub fn encode(node: &Node, out: &mut Vec<u8>) -> Result<(), FormatError> {
-    let text = to_text(one_value(node)?).ok_or(FormatError::NotAcceptable)?;
-    out.extend_from_slice(text.as_bytes());
+    write_value(one_value(node)?, out)
+}
+
+fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    match value {
+        Value::String(text) | Value::CoreLink(text) => out.extend_from_slice(text.as_bytes()),
+        Value::Integer(number) | Value::Time(number) => put(out, format_args!("{number}")),
+        Value::Unsigned(number) => put(out, format_args!("{number}")),
+        // Decimal digits cannot say the others.
+        Value::Float(number) if number.is_finite() => put(out, format_args!("{number}")),
+        Value::Float(_) => return Err(FormatError::NotAcceptable),
+        Value::Boolean(truth) => out.push(if *truth { b'1' } else { b'0' }),
+        Value::Opaque(bytes) => put_base64(bytes, out),
+        Value::ObjectLink(link) => put(out, format_args!("{link}")),
+    }
     Ok(())
+}
+
+fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a Vec takes every write");
 }
 
 /// Reads the value of a single resource or of a resource instance. What the definition does not know is read as a String,
@@ -37,16 +57,9 @@ pub fn decode(path: &Path, definition: &ObjectDefinition, payload: &[u8]) -> Res
 
 /// The value as text; `None` for a Float that is infinite or not a number, which decimal digits cannot say.
 pub fn to_text(value: &Value) -> Option<String> {
-    Some(match value {
-        Value::String(text) | Value::CoreLink(text) => text.clone(),
-        Value::Integer(number) | Value::Time(number) => number.to_string(),
-        Value::Unsigned(number) => number.to_string(),
-        Value::Float(number) if number.is_finite() => number.to_string(),
-        Value::Float(_) => return None,
-        Value::Boolean(truth) => String::from(if *truth { "1" } else { "0" }),
-        Value::Opaque(bytes) => to_base64(bytes),
-        Value::ObjectLink(link) => link.to_string(),
-    })
+    let mut text = Vec::new();
+    write_value(value, &mut text).ok()?;
+    String::from_utf8(text).ok()
 }
 
 /// The value of this type that a text says.
@@ -112,21 +125,20 @@ fn object_link(text: &str) -> Option<ObjectLink> {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn to_base64(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+fn put_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let digit = BASE64[(group >> (18 - 6 * at)) as usize & 63];
-            text.push(if at <= chunk.len() { char::from(digit) } else { '=' });
+            out.push(if at <= chunk.len() { digit } else { b'=' });
         }
     }
-    text
 }
 
 /// Strict: padded, no line breaks, and the bits that padding leaves unused are zero, so that each content has one text.
 fn from_base64(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
