@@ -223,6 +223,9 @@ impl Observations {
 
     /// Nothing is to wait any longer: the client has just been heard of.
     pub(super) fn hurry(&mut self, endpoint: &Arc<str>) {
+        for observation in self.endpoints.get_mut(endpoint).into_iter().flat_map(BTreeMap::values_mut) {
+            observation.attempts = 0;
+        }
         self.retry(endpoint, Duration::MAX);
     }
 
