@@ -5,8 +5,10 @@ const NUMERIC = new Set(["INTEGER", "UNSIGNED_INTEGER", "FLOAT"]);
 /** Whether a graph of such values makes sense. Types come in capitals from values, in small letters from definitions. */
 export const isNumeric = (type) => NUMERIC.has(type?.toUpperCase());
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const moment = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 export const clockTime = (milliseconds) => clock.format(milliseconds);
 export const clockTimeExact = (milliseconds) => `${clock.format(milliseconds)}.${String(milliseconds % 1000).padStart(3, "0")}`;

@@ -43,6 +43,7 @@ export class Graph {
   #plot = svg("svg", { viewBox: `0 0 ${WIDTH} 160`, preserveAspectRatio: "none", "aria-hidden": "true" });
   #cursor = h("span", { class: "graph-cursor", hidden: true });
   #reading = h("span", { class: "graph-reading" });
+  #count = h("span");
   #high = h("span");
   #low = h("span");
   #from = h("span");
@@ -56,10 +57,10 @@ export class Graph {
     field.addEventListener("pointermove", (event) => this.#point(event, field));
     field.addEventListener("pointerleave", () => this.#rest());
     this.element = h("figure", { class: "graph", role: "img" },
-      h("figcaption", { class: "graph-head" }, h("span", {}, "History on this page"), this.#reading),
+      h("figcaption", { class: "graph-head" }, this.#count, this.#reading),
       h("div", { class: "graph-body" },
-        h("div", { class: "graph-scale", aria: { hidden: true } }, this.#high, this.#low), field),
-      h("div", { class: "graph-times", aria: { hidden: true } }, this.#from, this.#until));
+        h("div", { class: "graph-scale", aria: { hidden: true } }, this.#high, this.#low), field,
+        h("div", { class: "graph-times", aria: { hidden: true } }, this.#from, this.#until)));
   }
 
   /** Draws `history`, of which the last value holds until `until`. */
@@ -76,6 +77,7 @@ export class Graph {
     this.#low.textContent = low === high ? "" : label(low);
     this.#from.textContent = clockTime(from);
     this.until = until;
+    this.#count.textContent = history.length === 1 ? "One value so far" : `${history.length} values on this page`;
     const last = history.at(-1).value;
     setAria(this.element, "label",
       `Graph of ${this.#name}: ${history.length} values since ${clockTime(from)}, last ${label(last)} ${this.#units}, ` +

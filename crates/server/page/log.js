@@ -38,7 +38,8 @@ export class Log {
   #paused = false;
   #missed = 0;
   #total = 0;
-  #asked = new Map(); // token -> { at, what }
+  #asked = new Map(); // token and who asked -> when
+  #paths = new Map(); // token -> path: a notification names none
   #endpoint = null;
 
   constructor(element) {
@@ -62,6 +63,7 @@ export class Log {
   #clear() {
     fill(this.#list);
     this.#asked.clear();
+    this.#paths.clear();
     this.#total = 0;
     this.#missed = 0;
     this.#drawCount();
@@ -81,6 +83,7 @@ export class Log {
   }
 
   add(message) {
+    this.#learn(message);
     const took = this.#took(message);
     if (this.#paused) {
       this.#missed += 1;
@@ -91,6 +94,14 @@ export class Log {
     this.#empty.hidden = true;
     this.#list.prepend(this.#entry(message, took));
     while (this.#list.childElementCount > KEPT) this.#list.lastElementChild.remove();
+  }
+
+  /** Remembers what a token asks for. The oldest go: a token that still matters is asked for anew with each registration. */
+  #learn(message) {
+    if (message.incoming || !message.code || /^\d/.test(message.code)) return;
+    this.#paths.delete(message.token);
+    this.#paths.set(message.token, options(message.options).get("Uri-Path")?.join("/") ?? "");
+    if (this.#paths.size > KEPT) this.#paths.delete(this.#paths.keys().next().value);
   }
 
   /** The milliseconds from a request to this, its answer. A notification is no answer: it asks for nothing to wait for. */
@@ -111,13 +122,14 @@ export class Log {
     const failed = /^[45]/.test(message.code ?? "") || message.type === "RST";
     const known = options(message.options);
     const observe = known.has("Observe");
+    const about = message.incoming && /^\d/.test(message.code ?? "") ? this.#paths.get(message.token) : null;
     return h("li", { class: `message ${message.incoming ? "in" : "out"}${failed ? " failed" : ""}` },
       h("details", {},
         h("summary", {},
           h("span", { class: "direction" },
             h("span", { aria: { hidden: true } }, message.incoming ? "←" : "→"),
             h("span", { class: "sr-only" }, message.incoming ? "from the gateway" : "to the gateway")),
-          h("span", { class: "line" }, summary(message)),
+          h("span", { class: "line" }, summary(message), about ? h("span", { class: "about" }, ` /${about}`) : null),
           observe ? h("span", { class: "tag" }, "observe") : null,
           h("span", { class: "kind" }, message.type),
           took === null ? null : h("span", { class: "took" }, `${took} ms`),

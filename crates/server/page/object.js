@@ -17,6 +17,7 @@ export class ObjectView {
   #create = h("div", { class: "form-place" });
   #instances = h("div", { class: "instances" });
   #views = new Map();
+  #age = h("span", { class: "read-at" });
   #read;
   #observe;
   element;
@@ -34,7 +35,8 @@ export class ObjectView {
         h("div", {},
           h("h2", {}, spec?.name ?? `Object ${object}`),
           h("p", { class: "sub" }, h("code", {}, `/${object}`),
-            spec ? ` · version ${spec.version}` : " · its definition is not known here: values are shown as they come")),
+            spec ? ` · version ${spec.version}` : " · its definition is not known here: values are shown as they come",
+            this.#age)),
         h("div", { class: "actions" }, this.#read, this.#observe,
           !spec || spec.instancetype === "multiple" ? this.#createButton() : null)),
       this.#outcome.element, this.#create, this.#instances);
@@ -70,6 +72,7 @@ export class ObjectView {
       await this.discover();
       const answer = await api.read(this.#endpoint, this.#path);
       this.#model.absorb(this.#endpoint, this.#path, answer.content);
+      fill(this.#age, " · read ", h("time", { data: { at: Date.now() } }, "just now"));
     });
   }
 

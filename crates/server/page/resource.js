@@ -5,7 +5,7 @@ import { act, Outcome } from "./action.js";
 import { AttributesForm } from "./attributes.js";
 import { button, fill, h, setAria, uniqueId } from "./dom.js";
 import { ExecuteForm } from "./execute.js";
-import { ago, clockTime, isNumeric, show, unitName } from "./format.js";
+import { ago, fullTime, isNumeric, show, unitName } from "./format.js";
 import { Graph, sparkline } from "./graph.js";
 import { toggleObserve } from "./observe.js";
 import { WriteForm } from "./write.js";
@@ -130,8 +130,8 @@ export class ResourceRow {
     const values = known.values ? Object.entries(known.values) : [[null, known.value]];
     fill(this.#value,
       values.length === 0 ? h("span", { class: "faint" }, "no values") : null,
-      h("div", { class: "values" }, values.map(([index, value]) => this.#one(known.type, index, value, units))),
-      h("time", { class: "age", data: { at: known.at }, title: clockTime(known.at) }, ago(known.at)));
+      h("div", { class: "values", title: fullTime(known.at) }, values.map(([index, value]) => this.#one(known.type, index, value, units))),
+      h("time", { class: "age", data: { at: known.at }, title: fullTime(known.at) }, ago(known.at)));
     if (moved) this.#flash();
     const history = this.#model.history(this.#endpoint, this.#path);
     fill(this.#spark, sparkline(history));

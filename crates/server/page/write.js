@@ -38,11 +38,11 @@ export class WriteForm {
   #multiple() {
     const id = uniqueId("replace");
     this.#replace = h("select", { id },
-      h("option", { value: "true" }, "replace all values by these"),
-      h("option", { value: "false" }, "add or change these, keep the others"));
+      h("option", { value: "true" }, "are removed"),
+      h("option", { value: "false" }, "stay as they are"));
     return h("div", { class: "form-more" },
       button("Add a value", () => this.#addRow(Math.max(-1, ...this.#rows.map((row) => Number(row.index.value))) + 1).field.focus(), { kind: "quiet" }),
-      h("div", { class: "field" }, h("label", { for: id }, "And"), this.#replace));
+      h("div", { class: "field" }, h("label", { for: id }, "Values that are not listed here"), this.#replace));
   }
 
   #addRow(index, value) {

@@ -51,6 +51,7 @@ pub(super) async fn client(
     // A query that cannot be decoded has no parameters; that of a Write-Attributes is not decoded at all.
     let pairs = pairs.map_or_else(|_| Pairs::new(), |Query(pairs)| pairs);
     let call = Call {
+        objects: &registration.objects,
         method: &method,
         parts: captured("rest").split('/').filter(|part| !part.is_empty()).collect(),
         pairs: &pairs,

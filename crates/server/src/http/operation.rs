@@ -1,10 +1,14 @@
 //! What a request to `/api/clients/EP/...` asks of the client.
 
+use std::collections::BTreeMap;
+
 use axum::http::Method;
 use lapwing_coap::ContentFormat;
 use lapwing_lwm2m::{
-    model::{Level, Node, Path, Resource},
-    server::{Request, WriteMode},
+    client::Arguments,
+    definitions,
+    model::{Level, Node, ObjectId, Path, Resource},
+    server::{Offer, Request, WriteMode},
 };
 
 use super::{
@@ -16,6 +20,8 @@ use super::{
 /// A request to the API, taken apart.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
+    /// What the client offers.
+    pub(crate) objects: &'a BTreeMap<ObjectId, Offer>,
     pub(crate) method: &'a Method,
     /// What follows the endpoint, without empty parts.
     pub(crate) parts: Vec<&'a str>,
@@ -124,12 +130,32 @@ impl Call<'_> {
         if mode == WriteMode::Update && matches!(node, Node::Resource(Resource::Single(_)) | Node::Value(_)) {
             return Err(ApiError::invalid_request(format_args!("{path} cannot be updated in part: it is a {kind}")));
         }
+        self.check_types(&path, &node)?;
         Ok(Request::Write { path, mode, format, node })
     }
 
+    /// Whether each value is of its resource's type. What no definition tells of is trusted.
+    fn check_types(&self, path: &Path, node: &Node) -> Result<(), ApiError> {
+        let offer = path.object_id().and_then(|object| Some((object, self.objects.get(&object)?.version)));
+        let Some(definition) = offer.and_then(|(object, version)| definitions::find(object, version)) else {
+            return Ok(());
+        };
+        for (at, value) in node.values(*path) {
+            let expected = at.resource_id().and_then(|id| definition.resource(id)).map(|resource| resource.kind);
+            if let Some(expected) = expected.filter(|kind| *kind != value.kind()) {
+                let reason = format!("Invalid value type for resource {at}, expected {expected}, got {}", value.kind());
+                return Err(ApiError::invalid_request(reason));
+            }
+        }
+        Ok(())
+    }
+
     fn execute(&self, path: Path) -> Result<Request, ApiError> {
-        let arguments = self.text()?.to_owned();
-        Ok(Request::Execute { path, arguments })
+        let arguments = self.text()?;
+        if let Err(error) = arguments.parse::<Arguments>() {
+            return Err(ApiError::invalid_request(format_args!("Invalid Execute request : [{error}]")));
+        }
+        Ok(Request::Execute { path, arguments: arguments.to_owned() })
     }
 
     fn create(&self, path: Path) -> Result<Request, ApiError> {
@@ -147,6 +173,8 @@ impl Call<'_> {
         if instance.is_none() && format.is_some_and(|format| format != ContentFormat::TLV) {
             return Err(ApiError::invalid_request("only TLV lets the client choose the id of the instance"));
         }
+        // Where the client is to choose the id, any will do to look at the types.
+        self.check_types(&path.instance(instance.unwrap_or_default()), &Node::Instance(resources.clone()))?;
         Ok(Request::Create { object, instance, format, resources })
     }
 
@@ -192,7 +220,16 @@ mod tests {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let parts = path.split('/').filter(|part| !part.is_empty()).collect();
         let content_type = Some(if body.starts_with('{') { "application/json; charset=UTF-8" } else { "text/plain" });
-        Call { method: &method, parts, pairs: &pairs, query: None, content_type, body: body.as_bytes() }.task()
+        Call {
+            objects: &BTreeMap::new(),
+            method: &method,
+            parts,
+            pairs: &pairs,
+            query: None,
+            content_type,
+            body: body.as_bytes(),
+        }
+        .task()
     }
 
     #[test]

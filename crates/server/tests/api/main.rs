@@ -1,0 +1,10 @@
+//! The HTTP API over real sockets: a server, a scripted CoAP client, and one test for each row of docs/api/http.md.
+
+mod clients;
+mod doc;
+mod events;
+mod guard;
+mod operations;
+mod status;
+mod support;
+mod values;
