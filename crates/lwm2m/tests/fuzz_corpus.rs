@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use lapwing_coap::link::Links;
+use lapwing_lwm2m::format::link::{parse_discover, parse_registration};
 use sim::Mutator;
 
 #[path = "../../../fuzz/bodies/tlv.rs"]
@@ -29,5 +31,18 @@ fn a_million_mutations_of_tlv() {
     let mut mutator = Mutator::seeded(11542, corpus("tlv"));
     for round in 0..1_000_000 {
         tlv::check_at(round % (tlv::PLACES + 1), mutator.next());
+    }
+}
+
+/// What is no link-format is neither a registration nor an answer to Discover.
+#[test]
+fn mutations_of_link_format() {
+    let mut mutator = Mutator::seeded(40, corpus("link_format"));
+    for _ in 0..100_000 {
+        let payload = mutator.next();
+        let (registration, discover) = (parse_registration(payload), parse_discover("", payload));
+        if Links::parse(payload).is_err() {
+            assert!(registration.is_err() && discover.is_err(), "{}", payload.escape_ascii());
+        }
     }
 }
