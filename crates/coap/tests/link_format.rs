@@ -77,7 +77,7 @@ fn extended_values_are_bare_and_begin_with_a_charset() {
 
 #[test]
 fn each_error_is_found_where_it_is() {
-    let cases: [(&[u8], usize, Expected); 26] = [
+    let cases: [(&[u8], usize, Expected); 27] = [
         (b"a", 0, Expected::Target),
         (b" <a>", 0, Expected::Target),
         (b",<a>", 0, Expected::Target),
@@ -92,6 +92,7 @@ fn each_error_is_found_where_it_is() {
         (b"<%>", 1, Expected::UriReference),
         (b"<%4>", 1, Expected::UriReference),
         (b"<%4g>", 1, Expected::UriReference),
+        (b"<%g4>", 1, Expected::UriReference),
         ("<é>".as_bytes(), 1, Expected::UriReference),
         (b"<a>b", 3, Expected::Separator),
         (b"<a> ;ct=1", 3, Expected::Separator),
