@@ -59,9 +59,14 @@ impl Gateway {
         }
     }
 
-    pub(super) fn set(&mut self, now: Now, path: Path, value: Value) {
+    /// The value changes, and the engine is not told.
+    pub fn set_unnoticed(&mut self, path: Path, value: Value) {
         let resource = path.resource_id().expect("the path of a resource");
-        self.instance_mut(&path).expect("an instance").insert(resource, Resource::Single(value.clone()));
+        self.instance_mut(&path).expect("an instance").insert(resource, Resource::Single(value));
+    }
+
+    pub(super) fn set(&mut self, now: Now, path: Path, value: Value) {
+        self.set_unnoticed(path, value.clone());
         self.client.notify(now, path, Some(value));
     }
 
