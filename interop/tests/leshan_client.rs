@@ -3,41 +3,19 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use bed::{PATIENCE, Process, built, eventually, leshan};
-use common::models;
+use bed::{PATIENCE, eventually, leshan};
+use common::{DevelopmentServer, models};
 use serde_json::{Value, json};
 
-struct Api {
-    _server: Process,
-    coap: u16,
-    base: String,
-}
+struct Api(DevelopmentServer);
 
 impl Api {
-    fn start() -> Self {
-        let mut server = Process::start(Command::new(built("lapwing")).args([
-            "serve",
-            "--coap",
-            "127.0.0.1:0",
-            "--http",
-            "127.0.0.1:0",
-        ]));
-        let coap = server
-            .out
-            .next_that("the CoAP address", |line| line.rsplit_once("coap://127.0.0.1:")?.1.trim().parse().ok());
-        let base = server.out.next_that("the page's address", |line| {
-            Some(format!("http://{}", line.split_once("http://")?.1.trim().trim_end_matches('/')))
-        });
-        Self { _server: server, coap, base }
-    }
-
     fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        let url = format!("{}/api/{path}", self.base);
+        let url = format!("{}/api/{path}", self.0.http);
         let request =
             ureq::http::Request::builder().method(method).uri(&url).header("content-type", "application/json");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
@@ -48,7 +26,7 @@ impl Api {
 
     /// The data of the server-sent events called `name`.
     fn events(&self, name: &'static str, endpoint: &str) -> Receiver<Value> {
-        let url = format!("{}/api/event?ep={endpoint}", self.base);
+        let url = format!("{}/api/event?ep={endpoint}", self.0.http);
         let answer = ureq::get(url).call().expect("the event stream");
         let (sender, events) = channel();
         thread::spawn(move || {
@@ -56,10 +34,11 @@ impl Api {
             for line in BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok) {
                 if let Some(what) = line.strip_prefix("event:") {
                     event = what.trim().to_owned();
-                } else if let (Some(data), true) = (line.strip_prefix("data:"), event == name) {
-                    if sender.send(serde_json::from_str(data).unwrap_or(Value::Null)).is_err() {
-                        return;
-                    }
+                } else if let Some(data) = line.strip_prefix("data:")
+                    && event == name
+                    && sender.send(serde_json::from_str(data).unwrap_or(Value::Null)).is_err()
+                {
+                    return;
                 }
             }
         });
@@ -69,8 +48,8 @@ impl Api {
 
 #[test]
 fn leshans_client_registers_and_is_read_written_and_observed() {
-    let api = Api::start();
-    let mut client = leshan::client(&format!("coap://127.0.0.1:{}", api.coap), "visitor", 120, models());
+    let api = Api(DevelopmentServer::start());
+    let mut client = leshan::client(&format!("coap://127.0.0.1:{}", api.0.coap), "visitor", 120, models());
     let registration = eventually("the registration of Leshan's client", || {
         let found = api.call("GET", "clients/visitor", None);
         found["endpoint"].is_string().then_some(found)

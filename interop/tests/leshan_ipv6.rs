@@ -10,7 +10,7 @@ use serde_json::json;
 fn the_agent_registers_and_is_read_over_ipv6() {
     let leshan = Server::start("::1", models());
     let configuration = "[device]\nmanufacturer = \"Lapwing\"\n";
-    let mut agent = Agent::start(&format!("coap://[::1]:{}", leshan.coap), "six", 120, configuration);
+    let agent = Agent::start(&format!("coap://[::1]:{}", leshan.coap), "six", 120, configuration);
     leshan.event("registered", "six");
     assert_eq!(leshan.ask("six", "read", "/3/0/0", json!({"format": "TEXT"}))["content"], "Lapwing");
     agent.process.signal("TERM");
