@@ -58,7 +58,7 @@ impl Storm {
     /// Each 16 requests have a token; its message ID comes back after 65,536 with another one. Every fifth must not run twice.
     fn request(number: u32) -> Vec<u8> {
         let token = (number >> 4).to_be_bytes();
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             post(MessageType::Con, number as u16, &token)
         } else {
             get(MessageType::Con, number as u16, &token)
@@ -113,13 +113,13 @@ fn two_hundred_thousand_requests_are_answered_rightly_and_nothing_runs_twice() {
     let mut storm = Storm { solo, executed: HashMap::new(), log: Vec::new() };
     let mut repeated = 0;
     for number in 0..200_000_u32 {
-        if number % 1000 == 0 {
+        if number.is_multiple_of(1000) {
             storm.solo.pass(1.0);
         }
         let request = Storm::request(number);
         let (answer, _) = storm.hear(&request);
         storm.log.push((request, answer));
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             // One that may be as old as 20,000 messages, which are 20 seconds.
             let age = 1 + number as usize * 7919 % storm.log.len().min(20_000);
             repeated += usize::from(storm.hear_again(storm.log.len() - age));
