@@ -85,10 +85,7 @@ impl Answers {
     #[inline]
     pub(crate) fn room(&mut self, now: Duration) -> usize {
         self.once.expire(millis(now), millis(self.lifetime));
-        match self.once.room() {
-            0 => self.largest_once() - self.once.len(),
-            room => room,
-        }
+        self.largest_once() - self.once.len()
     }
 
     /// Remembers the answer to a message.
@@ -134,15 +131,17 @@ impl Answers {
         1 << (self.budget / 16).ilog2()
     }
 
+    /// How many of them there is room for if of the others only the least is kept.
     fn largest_once(&self) -> usize {
         let room = self.budget - self.once_bytes() - Self::repeatable_cost(Self::LEAST);
-        1 << (room / Ring::cost(1, 0)).ilog2().min(15)
+        // A ring of so many records has at most one bucket for each.
+        (room / (Ring::cost(1, 0))).min(Ring::LIMIT)
     }
 
     #[cold]
     fn grow_repeatable(&mut self) {
         let records = (2 * self.repeatable.capacity()).max(Self::LEAST);
-        if records <= 1 << 15 && Self::repeatable_cost(records) + self.once.memory() <= self.budget {
+        if records <= Ring::LIMIT && Self::repeatable_cost(records) + self.once.memory() <= self.budget {
             self.repeatable = self.repeatable.resized(records, records * Self::BYTES_EACH);
         }
     }

@@ -35,8 +35,9 @@ pub(crate) struct Flights<O> {
 }
 
 impl<O: Copy> Flights<O> {
-    /// Buffers that are kept for the next messages.
+    /// Buffers that are kept for the next messages, and how large they may be.
     const SPARE: usize = 4;
+    const SPARE_BYTES: usize = 512;
 
     pub(crate) fn new() -> Self {
         Self { flights: Vec::new(), queue: VecDeque::new(), spare: Vec::new() }
@@ -49,7 +50,7 @@ impl<O: Copy> Flights<O> {
 
     /// Takes a buffer back.
     pub(crate) fn recycle(&mut self, mut datagram: Vec<u8>) {
-        if self.spare.len() < Self::SPARE {
+        if self.spare.len() < Self::SPARE && datagram.capacity() <= Self::SPARE_BYTES {
             datagram.clear();
             self.spare.push(datagram);
         }
@@ -207,14 +208,23 @@ impl<O: Copy> Flights<O> {
         Some(Due::Sent)
     }
 
-    pub(crate) fn memory(&self) -> usize {
-        let buffers = self.flights.iter().map(|flight| flight.datagram.capacity()).sum::<usize>()
-            + self.queue.iter().map(|(_, datagram)| datagram.capacity()).sum::<usize>()
-            + self.spare.iter().map(Vec::capacity).sum::<usize>();
-        buffers
-            + self.flights.capacity() * size_of::<Flight<O>>()
-            + self.queue.capacity() * size_of::<(O, Vec<u8>)>()
-            + self.spare.capacity() * size_of::<Vec<u8>>()
+    /// How many messages with such an owner are on their way or wait.
+    pub(crate) fn count(&self, chosen: impl Fn(O) -> bool) -> usize {
+        self.flights.iter().filter(|flight| chosen(flight.owner)).count()
+            + self.queue.iter().filter(|(owner, _)| chosen(*owner)).count()
+    }
+
+    /// Bytes held for messages with such an owner.
+    pub(crate) fn memory(&self, chosen: impl Fn(O) -> bool) -> usize {
+        let flights = self.flights.iter().map(|flight| (flight.owner, &flight.datagram));
+        let all = flights.chain(self.queue.iter().map(|(owner, datagram)| (*owner, datagram)));
+        all.filter(|(owner, _)| chosen(*owner)).map(|(_, datagram)| datagram.capacity() + size_of::<Flight<O>>()).sum()
+    }
+
+    /// Bytes kept for messages to come.
+    pub(crate) fn spare_memory(&self) -> usize {
+        let unused = (self.flights.capacity() - self.flights.len()) * size_of::<Flight<O>>();
+        unused + self.spare.iter().map(|datagram| datagram.capacity() + size_of::<Vec<u8>>()).sum::<usize>()
     }
 }
 

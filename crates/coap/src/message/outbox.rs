@@ -13,9 +13,9 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Where answers to noise stop: an engine that does not drain the outbox must not make it grow.
-    const NOISE_LIMIT: usize = 16 * 1024;
+    const NOISE_LIMIT: usize = 4 * 1024;
     /// What an empty outbox keeps allocated at most.
-    const KEPT: usize = 4 * 1024;
+    const KEPT: usize = 2 * 1024;
 
     /// Lets `write` put one datagram at the end of the buffer, and gives that datagram.
     #[inline]

@@ -37,7 +37,7 @@ pub use crate::{
 
 use crate::{
     block::Snapshots,
-    exchange::{Exchange, Requests, Settling},
+    exchange::{Exchange, Owner, Requests, Settling},
     observe::Observers,
 };
 use messages::Messages;
@@ -92,16 +92,23 @@ pub struct Memory {
     pub bodies_in: usize,
     /// Snapshots being handed out in blocks. At most [`Config::max_body`].
     pub snapshots: usize,
-    /// Open exchanges and requests, and datagrams that wait to be sent or acknowledged.
+    /// Open exchanges of the other end and their answers on the way. At most [`Config::max_exchanges`] of some 1.2 KiB.
     pub exchanges: usize,
-    /// Observations, both ways.
+    /// Own requests, with their bodies: as many as the engine makes.
+    pub requests: usize,
+    /// Observations, both ways, with the notifications on their way.
     pub observations: usize,
 }
 
 impl Memory {
+    /// What the other end can cause by itself, beyond observations: at most 192 KiB with the default [`Config`].
+    pub fn bounded(&self) -> usize {
+        self.answers + self.bodies_in + self.snapshots + self.exchanges
+    }
+
     /// The sum of all.
     pub fn total(&self) -> usize {
-        self.answers + self.bodies_in + self.snapshots + self.exchanges + self.observations
+        self.bounded() + self.requests + self.observations
     }
 }
 
@@ -175,15 +182,22 @@ impl Peer {
     /// How many bytes are held.
     pub fn memory(&self) -> Memory {
         let (requests, observations) = self.requests.memory();
+        let flights = &self.messages.flights;
+        let own = |owner| matches!(owner, Owner::Request(..) | Owner::Ping(_));
         let exchanges = self.exchanges.capacity() * size_of::<Exchange>()
             + self.settling.capacity() * size_of::<Settling>()
-            + self.events.capacity() * size_of::<Event<'_>>();
+            + self.events.capacity() * size_of::<Event<'_>>()
+            + flights.memory(|owner| matches!(owner, Owner::Response(_)))
+            + flights.spare_memory()
+            + self.messages.outbox.memory();
+        let notifications = flights.memory(|owner| matches!(owner, Owner::Notification(..)));
         Memory {
             answers: self.messages.answers.memory(),
             bodies_in: self.bodies_in(),
             snapshots: self.snapshots.bytes(),
-            exchanges: exchanges + requests + self.messages.outbox.memory() + self.messages.flights.memory(),
-            observations: observations + self.observers.memory(),
+            exchanges,
+            requests: requests + flights.memory(own),
+            observations: observations + self.observers.memory() + notifications,
         }
     }
 

@@ -25,23 +25,26 @@ impl Peer {
     /// [`Peer::cancel`].
     pub fn request(&mut self, now: Duration, request: Outgoing<'_>) -> RequestId {
         self.now = now;
+        self.begin(now, &request, request.observe.then_some(0))
+    }
+
+    fn begin(&mut self, now: Duration, request: &Outgoing<'_>, observe: Option<u32>) -> RequestId {
         let config = &self.messages.config;
-        let full = self.requests.len() >= config.max_requests
-            && self.requests.iter().filter(|request| !request.is_resting()).count() >= config.max_requests;
         let size = config.block_size;
-        let observe = request.observe.then_some(0);
+        let resting = || self.requests.iter().filter(|request| request.is_resting()).count();
         let refused = match request.body {
             call::Body::Bytes(body) if body.len() > config.max_body => Some(Failure::TooLarge),
-            _ => full.then_some(Failure::TooMany),
+            _ if self.requests.len() < config.max_requests => None,
+            _ => (self.requests.len() - resting() >= config.max_requests).then_some(Failure::TooMany),
         };
-        let made = if refused.is_some() { None } else { self.insert(&request, observe) };
+        let made = if refused.is_some() { None } else { self.insert(request, observe) };
         let Some(id) = made else {
             let id = self.requests.unkept();
             let why = refused.unwrap_or(Failure::TooMany);
             self.events.push_back(Event::Failed { request: id, why });
             return id;
         };
-        self.send_body(now, id, &request, size);
+        self.send_body(now, id, request, size);
         id
     }
 
@@ -196,11 +199,7 @@ impl Peer {
         self.now = now;
         self.forget_messages(observation);
         let size = self.messages.config.block_size;
-        let Some(id) = self.requests.rename(observation) else {
-            let id = self.insert(&request, Some(1)).unwrap_or_else(|| self.requests.unkept());
-            self.send_body(now, id, &request, size);
-            return id;
-        };
+        let Some(id) = self.requests.rename(observation) else { return self.begin(now, &request, Some(1)) };
         if let Some(outbound) = self.requests.get(id) {
             outbound.options.clear();
             write_options(&mut outbound.options, &request);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Event, Peer, Reply, Request, incoming::Arrival, messages::Parts};
 use crate::{
     block::{Body, Etag, Head, request_key},
-    exchange::{Exchange, ExchangeId, Turn},
+    exchange::{Exchange, ExchangeId, Owner, Turn},
     message::{Effect, Repeat},
     wire::{Block, BlockSize, Code, Message, MessageType, option},
 };
@@ -59,7 +59,7 @@ impl Peer {
             }
             _ => self.restart(key),
         }
-        let exchange = self.open(now, turn, key, Body::Whole);
+        let exchange = self.open(now, turn, key, Body::Whole)?;
         Some(Arrival::Event(Event::Request(Request { exchange, message, payload: message.payload })))
     }
 
@@ -110,10 +110,6 @@ impl Peer {
                 return Err(Code::SERVICE_UNAVAILABLE);
             }
         }
-        let continues = block1.is_some_and(|block| block.number > 0) || block2.is_some_and(|block| block.number > 0);
-        if !continues && self.exchanges.len() >= self.messages.config.max_exchanges {
-            return Err(Code::SERVICE_UNAVAILABLE);
-        }
         Ok(Turn {
             id: message.id,
             token: message.token,
@@ -144,12 +140,18 @@ impl Peer {
         self.messages.refuse(confirmable, message.id, message.token, &Parts::of(code));
     }
 
-    /// Keeps a request until it is answered.
-    pub(super) fn open(&mut self, now: Duration, turn: Turn, key: u64, body: Body) -> ExchangeId {
+    /// Keeps a request until it is answered; refuses it if there are too many (5.03).
+    pub(super) fn open(&mut self, now: Duration, turn: Turn, key: u64, body: Body) -> Option<ExchangeId> {
+        let answering = self.messages.flights.count(|owner| matches!(owner, Owner::Response(_)));
+        if self.exchanges.len() + answering >= self.messages.config.max_exchanges {
+            self.messages.counters.overload += 1;
+            self.messages.refuse(turn.confirmable, turn.id, turn.token, &Parts::of(Code::SERVICE_UNAVAILABLE));
+            return None;
+        }
         let id = ExchangeId(self.next_serial());
         let expires = now + self.messages.config.transfer_timeout;
         self.exchanges.push(Exchange { id, key, turn: Some(turn), body, expires });
-        id
+        Some(id)
     }
 
     pub(super) fn exchange(&mut self, id: ExchangeId) -> Option<&mut Exchange> {

@@ -34,7 +34,7 @@ impl Peer {
         if block.number == 0 {
             self.restart(key);
             let body = Body::Offered { first: message.payload.to_vec(), size1: message.options.size1() };
-            let exchange = self.open(now, turn, key, body);
+            let exchange = self.open(now, turn, key, body)?;
             return Some(Arrival::Event(Event::Upload(Request { exchange, message, payload: message.payload })));
         }
         let found = self.exchanges.iter().position(|exchange| exchange.key == key && exchange.body.is_upload());
