@@ -49,6 +49,15 @@ impl Objects {
         self.0.iter_mut()
     }
 
+    /// Takes away a mutation that has not begun, if it is there.
+    pub(super) fn forget_waiting(&mut self, id: OperationId) -> bool {
+        self.0.iter_mut().any(|entry| {
+            let before = entry.waiting.len();
+            entry.waiting.retain(|(waiting, _)| *waiting != id);
+            entry.waiting.len() < before
+        })
+    }
+
     /// What there is now.
     pub(super) fn tree(&self) -> Tree {
         let mut tree = Tree::new();

@@ -107,9 +107,9 @@ impl Operations {
     /// The engine gives an operation up.
     pub(super) fn abort(&mut self, sides: &mut Sides<'_>, id: OperationId, why: Why) {
         tracing::debug!(?id, ?why, "operation given up");
-        for entry in sides.objects.iter_mut() {
+        if sides.objects.forget_waiting(id) {
             // The server was told that it was not done, so it must not be done later.
-            entry.waiting.retain(|(waiting, _)| *waiting != id);
+            sides.engine.complete(sides.now, id, Err(ErrorCode::Unavailable));
         }
         let droppable = match self.find(id) {
             Some(Running::Operation(operation)) => {
@@ -199,9 +199,8 @@ impl Operations {
         let reply = self.reply(sides, id, aborted, result);
         if aborted {
             tracing::info!(%path, ?reply, "ended too late for its answer");
-        } else {
-            sides.engine.complete(sides.now, id, reply);
         }
+        sides.engine.complete(sides.now, id, reply);
         if succeeded {
             tell(sides, path, touched);
         }

@@ -65,8 +65,9 @@ pub enum Output<'a> {
     /// A block of a body that was answered with [`Reply::Stream`](super::Reply::Stream) is wanted: give
     /// [`Client::supply`](super::Client::supply) that many bytes from there, fewer only at the end. Offsets may repeat and jump.
     Pull(OperationId, Offset, usize),
-    /// The operation is of no use any more. A read may be dropped, a body must be; a mutation runs to its end, and its answer
-    /// goes nowhere. The id is gone.
+    /// The operation is of no use any more. A read may be dropped, a body must be, and their ids are gone. A mutation that
+    /// has begun runs to its end; one that has not must not begin, for its server may believe that it was refused. Both are
+    /// [completed](super::Client::complete) all the same, though the answer goes nowhere.
     Abort(OperationId, Why),
     /// The answer of an Execute, or the end of a streamed body, has reached its server as far as can be known: what
     /// waits for it, such as a reboot, may begin. The id is gone.

@@ -29,8 +29,8 @@ pub(super) enum State {
     Waiting { until: Duration, disabled: bool },
     /// The driver was asked for a flow.
     Opening { since: Duration },
-    /// The Register is under way.
-    Registering { since: Duration, sent: Duration, request: RequestId, told: Told },
+    /// The Register is under way. `leaving`: the server is left once it has said where the registration is.
+    Registering { since: Duration, sent: Duration, request: RequestId, told: Told, leaving: bool },
     /// The server has the registration.
     Registered(Registered),
     /// The De-register is under way.
@@ -146,9 +146,13 @@ impl Session {
 
     /// Registers at once, unless there is a registration already or one is under way.
     pub(super) fn register(&mut self, cx: &mut Context) {
-        if let State::Waiting { .. } | State::Stopped = self.state {
-            self.backoff.reset();
-            self.attempt(cx);
+        match &mut self.state {
+            State::Waiting { .. } | State::Stopped => {
+                self.backoff.reset();
+                self.attempt(cx);
+            }
+            State::Registering { leaving, .. } => *leaving = false,
+            _ => {}
         }
     }
 
@@ -183,7 +187,7 @@ impl Session {
             .content_format(ContentFormat::LINK_FORMAT)
             .body(&told.links);
         let request = self.connection.peer().request(cx.now, register);
-        self.state = State::Registering { since, sent: cx.now, request, told };
+        self.state = State::Registering { since, sent: cx.now, request, told, leaving: false };
     }
 
     fn to_tell(&self, cx: &Context) -> Told {
@@ -246,12 +250,16 @@ impl Session {
     }
 
     fn registered(&mut self, cx: &mut Context, location: Vec<String>) {
-        let State::Registering { since, sent, told, .. } = std::mem::replace(&mut self.state, State::Stopped) else {
+        let State::Registering { since, sent, told, leaving, .. } = std::mem::replace(&mut self.state, State::Stopped)
+        else {
             return;
         };
         let update_at = update_interval(told.lifetime, &cx.settings.coap.transmission).map(|after| sent + after);
         self.state = State::Registered(Registered { location, told, update_at, updating: None, again: false });
         self.backoff.reset();
+        if leaving {
+            return self.deregister(cx, Then::Stop);
+        }
         self.connection.peer().set_silent(false);
         cx.event(Event::Registered { server: self.account.ssid, after: cx.now.saturating_sub(since) });
         // What was declared or written while the answer was under way.
@@ -260,6 +268,11 @@ impl Session {
 
     fn attempt_failed(&mut self, cx: &mut Context, reason: Failure) {
         self.close_flow(cx);
+        if let State::Registering { leaving: true, .. } = self.state {
+            self.backoff.reset();
+            self.state = State::Stopped;
+            return;
+        }
         let retry_in = self.backoff.failed(&self.account.retry, cx.random());
         self.state = match retry_in {
             Some(delay) => State::Waiting { until: cx.now + delay, disabled: false },
@@ -342,6 +355,8 @@ impl Session {
                 self.end_service(cx);
             }
             State::Deregistering { then: after, .. } => *after = then,
+            // The server may have the registration already, and would keep it until its lifetime ends.
+            State::Registering { leaving, .. } => *leaving = true,
             State::Stopped => {}
             _ => {
                 self.close_flow(cx);

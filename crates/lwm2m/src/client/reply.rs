@@ -56,14 +56,11 @@ impl Session {
     pub(super) fn complete_late(&mut self, cx: &mut Context, id: OperationId) {
         let Some(pending) = cx.operations.get_mut(id) else { return };
         let exchange = pending.exchange.take();
+        cx.outputs.push_back(Item::Abort(id, Why::Deadline));
         if pending.work.is_mutation() {
             pending.phase = Phase::Late;
-        } else {
-            let pending = cx.operations.remove(id);
-            cx.outputs.push_back(Item::Abort(id, Why::Deadline));
-            if let Some(Work::Notify { token }) = pending.map(|pending| pending.work) {
-                self.observed_read(cx, token, Err(ErrorCode::Unavailable));
-            }
+        } else if let Some(Work::Notify { token }) = cx.operations.remove(id).map(|pending| pending.work) {
+            self.observed_read(cx, token, Err(ErrorCode::Unavailable));
         }
         if let Some(exchange) = exchange {
             self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);

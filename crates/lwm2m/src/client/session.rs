@@ -341,7 +341,11 @@ impl Session {
                 self.connection.peer().drop_exchange(exchange);
             }
             match (pending.phase, pending.work.is_mutation()) {
-                (Phase::Open | Phase::Late, true) => pending.phase = Phase::Late,
+                (Phase::Late, true) => {}
+                (Phase::Open, true) => {
+                    pending.phase = Phase::Late;
+                    cx.outputs.push_back(Item::Abort(id, Why::Unreachable));
+                }
                 // What waits for its answer to settle, such as a reboot, must not wait for ever.
                 (Phase::Settling, _) => {
                     cx.operations.remove(id);
