@@ -29,9 +29,9 @@ pub(crate) use incoming::Feed;
 /// ```
 /// use lapwing::{InstanceId, Object, ObjectDefinition, Operations, Resource, ResourceDefinition, ResourceId, ResourceType};
 ///
-/// static CELLAR: ObjectDefinition = ObjectDefinition::new(33_000, "Cellar", &[
-///     ResourceDefinition::new(0, "Temperature", Operations::Read, ResourceType::Float).units("Cel").mandatory(),
-/// ]);
+/// static RESOURCES: &[ResourceDefinition] =
+///     &[ResourceDefinition::new(0, "Temperature", Operations::Read, ResourceType::Float).units("Cel").mandatory()];
+/// static CELLAR: ObjectDefinition = ObjectDefinition::new(33_000, "Cellar", RESOURCES);
 ///
 /// struct Cellar;
 ///
