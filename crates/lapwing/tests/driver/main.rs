@@ -1,0 +1,8 @@
+//! The driver under tokio's paused clock, on a network of one line with the test at its other end.
+
+mod common;
+mod lifecycle;
+mod mutations;
+mod observation;
+mod slow_objects;
+mod streamed_receive;
