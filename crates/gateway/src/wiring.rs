@@ -24,6 +24,8 @@ pub struct Objects {
     pub device: Device,
     /// Object 4, where the machine has a link to speak of.
     pub connectivity: Option<Connectivity>,
+    /// The network itself, where it can be watched.
+    pub network: Option<Arc<dyn Network>>,
 }
 
 /// Puts the objects on this machine's back-ends. To be called inside a tokio runtime, which then drives them.
@@ -49,18 +51,19 @@ pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAd
         current_time_writable: config.current_time_writable,
     };
     let device = Device::probe(device_definition, Arc::new(Procfs::new()), supervisor, values).await;
-    let connectivity = match Netlink::open() {
-        Ok(netlink) => {
-            let network: Arc<dyn Network> = Arc::new(netlink);
-            Connectivity::probe(connectivity_definition, network, server).await.unwrap_or_else(|error| {
-                tracing::warn!("no connectivity object: {error}");
-                None
-            })
-        }
+    let network: Option<Arc<dyn Network>> = match Netlink::open() {
+        Ok(netlink) => Some(Arc::new(netlink)),
         Err(error) => {
             tracing::warn!("no connectivity object, and changes of the network go unnoticed: netlink: {error}");
             None
         }
     };
-    Objects { device, connectivity }
+    let mut connectivity = None;
+    if let Some(network) = &network {
+        match Connectivity::probe(connectivity_definition, network.clone(), server).await {
+            Ok(probed) => connectivity = probed,
+            Err(error) => tracing::warn!("no connectivity object: {error}"),
+        }
+    }
+    Objects { device, connectivity, network }
 }

@@ -7,12 +7,10 @@ use lapwing_lwm2m::definitions::connectivity_monitoring as id;
 
 use super::sampler::Sampler;
 use super::{concerns, failure};
-use crate::platform::{self, Bearer, BoxFuture, Link, LinkId, Network};
+use crate::platform::{self, Bearer, Link, LinkId, Network};
 
 /// How often utilisation is looked at while it is observed.
 const SAMPLE_PERIOD: Duration = Duration::from_secs(5);
-/// Network changes come in bursts: so long after the first one, they are looked at together.
-const SETTLE_TIME: Duration = Duration::from_millis(100);
 
 /// Object 4, Connectivity Monitoring: the network that this client's traffic goes through.
 ///
@@ -73,27 +71,24 @@ impl Connectivity {
         Ok(Some(Self { shared, definition, sampler: Sampler::default() }))
     }
 
-    /// What follows the network's changes without end and reports them as changes of the object. It calls its argument after each
-    /// change by which another way to the server may have come up.
-    pub fn follow(&self) -> impl FnOnce(Box<dyn Fn() + Send>) -> BoxFuture<'static, ()> + use<> {
-        let shared = self.shared.clone();
-        move |tell| {
-            Box::pin(async move {
-                let mut generations = shared.network.watch();
-                while generations.changed().await.is_ok() {
-                    tokio::time::sleep(SETTLE_TIME).await;
-                    generations.mark_unchanged();
-                    match shared.look().await {
-                        Ok(view) => {
-                            if shared.update(view) {
-                                tell();
-                            }
-                        }
-                        Err(error) => tracing::warn!("the network has changed, and cannot be asked how: {error}"),
-                    }
-                }
-            })
-        }
+    /// What brings the object up to date when the network has changed.
+    pub fn updates(&self) -> ConnectivityUpdates {
+        ConnectivityUpdates(self.shared.clone())
+    }
+}
+
+/// Brings a [`Connectivity`] up to date, which by then belongs to a client.
+pub struct ConnectivityUpdates(Arc<Shared>);
+
+impl ConnectivityUpdates {
+    /// Looks at the network again and reports what differs.
+    ///
+    /// # Errors
+    /// When the network cannot be asked; the object stays as it was.
+    pub async fn refresh(&self) -> platform::Result<()> {
+        let view = self.0.look().await?;
+        self.0.update(view);
+        Ok(())
     }
 }
 
@@ -131,14 +126,14 @@ impl Shared {
         Ok(Some(View { link: link.id, bearer, available, addresses, routers, measured: link.speed.is_some() }))
     }
 
-    /// Takes over what the network is now and reports what differs. Whether anything does.
-    fn update(&self, new: Option<View>) -> bool {
+    /// Takes over what the network is now and reports what differs.
+    fn update(&self, new: Option<View>) {
         let mut state = self.state();
         if state.view == new {
-            return false;
+            return;
         }
         let old = std::mem::replace(&mut state.view, new);
-        let Some(changes) = state.changes.clone() else { return true };
+        let Some(changes) = state.changes.clone() else { return };
         if old.as_ref().map(View::resources) != state.view.as_ref().map(View::resources) {
             changes.instances_changed();
         }
@@ -148,7 +143,6 @@ impl Shared {
                 changes.changed(path(resource));
             }
         }
-        true
     }
 
     /// Reports utilisation whenever it has changed.
@@ -233,7 +227,7 @@ impl Object for Connectivity {
         drop(state);
         let shared = self.shared.clone();
         let wanted = concerns(observed, &path(id::LINK_UTILIZATION));
-        self.sampler.replace(wanted.then(|| async move { shared.sample(&changes).await }));
+        self.sampler.replace(wanted.then_some(async move { shared.sample(&changes).await }));
     }
 }
 

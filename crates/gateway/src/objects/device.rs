@@ -260,7 +260,8 @@ impl Object for Device {
         let clock = wanted(&id::CURRENT_TIME);
         let sampled: Vec<ResourceId> = SAMPLED.into_iter().filter(wanted).collect();
         let shared = self.shared.clone();
-        self.sampler.replace((clock || !sampled.is_empty()).then(|| async move {
+        let wanted = clock || !sampled.is_empty();
+        self.sampler.replace(wanted.then_some(async move {
             let report = |resource, value: Option<Value>| match value {
                 Some(value) => changes.value(path(resource), value),
                 None => changes.changed(path(resource)),

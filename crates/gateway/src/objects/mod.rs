@@ -7,7 +7,7 @@ mod device;
 mod error_codes;
 mod sampler;
 
-pub use connectivity::Connectivity;
+pub use connectivity::{Connectivity, ConnectivityUpdates};
 pub use device::{Device, DeviceValues};
 
 use lapwing::{Error, Path};

@@ -1,12 +1,16 @@
 //! The whole client: its objects, its server, and what it says about both.
 
+mod follow;
+
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use lapwing::{Client, Event, Events, Handle, LwM2mVersion, ServerAccount, ServerUri};
 
+use self::follow::follow;
 use crate::config::{Config, ConfigError, Version};
+use crate::objects::Connectivity;
 use crate::platform::BoxFuture;
 use crate::wiring::{self, Objects};
 
@@ -21,10 +25,8 @@ pub struct Agent {
     client: Client,
     endpoint: String,
     server: String,
-    follow: Option<Follow>,
+    follow: BoxFuture<'static, ()>,
 }
-
-type Follow = BoxFuture<'static, ()>;
 
 /// Why an agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +54,7 @@ impl Agent {
         let uri: ServerUri =
             server.parse().map_err(|error| lapwing::BuildError::Server { uri: server.clone(), error })?;
         let version = config.version.unwrap_or_default();
-        let Objects { device, connectivity } =
+        let Objects { device, connectivity, network } =
             wiring::objects(config.device, version, uri.host().parse::<IpAddr>().ok()).await;
         let account = ServerAccount::new(SERVER, uri).lifetime(config.lifetime.unwrap_or(DEFAULT_LIFETIME));
         let mut builder = Client::builder(endpoint.clone()).account(account).version(match version {
@@ -63,16 +65,16 @@ impl Agent {
             builder = builder.state(folder);
         }
         builder = builder.object(device);
-        let mut follow = None;
+        let updates = connectivity.as_ref().map(Connectivity::updates);
         if let Some(connectivity) = connectivity {
-            follow = Some(connectivity.follow());
             builder = builder.object(connectivity);
         }
         let client = builder.build()?;
-        let follow = follow.map(|follow| -> Follow {
-            let handle = client.handle();
-            follow(Box::new(move || handle.network_changed()))
-        });
+        let handle = client.handle();
+        let follow: BoxFuture<'static, ()> = match network {
+            Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
+            None => Box::pin(std::future::pending()),
+        };
         Ok(Self { client, endpoint, server, follow })
     }
 
@@ -89,16 +91,10 @@ impl Agent {
         let events = self.client.handle().events();
         let mut report = pin!(report(events, &self.endpoint, &self.server));
         let run = async {
-            let follow = async {
-                match self.follow {
-                    Some(follow) => follow.await,
-                    None => std::future::pending().await,
-                }
-            };
             let mut client = pin!(self.client.run(shutdown));
             tokio::select! {
                 result = &mut client => return result,
-                () = follow => tracing::warn!("the network is no longer followed"),
+                () = self.follow => tracing::warn!("the network is no longer followed"),
             }
             client.await
         };
