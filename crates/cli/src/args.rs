@@ -134,8 +134,8 @@ pub(crate) enum Verb {
         /// Such as /1/0/1, or /1/0 for several resources.
         #[arg(value_parser = path)]
         path: Path,
-        /// The value; for an instance or a multiple resource, any number of ID=VALUE.
-        #[arg(required = true, allow_hyphen_values = true)]
+        /// The value; for an instance or a multiple resource, any number of ID=VALUE. A text that begins with a hyphen goes behind `--`.
+        #[arg(required = true, allow_negative_numbers = true)]
         value: Vec<String>,
         /// Leave what is not written as it is (Partial Update); otherwise it is replaced.
         #[arg(long)]
@@ -148,7 +148,7 @@ pub(crate) enum Verb {
         #[arg(value_parser = path)]
         path: Path,
         /// Arguments as LwM2M writes them: 5, or 0='a',1.
-        #[arg(default_value = "", allow_hyphen_values = true)]
+        #[arg(default_value = "")]
         arguments: String,
     },
     /// Create an instance of an object.

@@ -48,8 +48,9 @@ impl Api {
         self.json(request.config().timeout_global(self.patience()).build().send(node.to_string()))
     }
 
-    pub(super) fn put_empty(&self, path: &str, query: &str) -> anyhow::Result<Json> {
-        let request = self.agent.put(self.url(path, Some(query)));
+    /// Writes attributes, which are the whole query: this row takes no timeout.
+    pub(super) fn put_attributes(&self, path: &str, attributes: &str) -> anyhow::Result<Json> {
+        let request = self.agent.put(format!("{}{path}?{attributes}", self.base));
         self.json(request.config().timeout_global(self.patience()).build().send_empty())
     }
 

@@ -100,7 +100,7 @@ fn value(kind: &str, text: &str) -> anyhow::Result<Json> {
             seconds.ok_or_else(|| wrong("seconds since 1970"))?.into()
         }
         "opaque" => {
-            let whole = text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let whole = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             if whole { text.to_ascii_lowercase().into() } else { return Err(wrong("pairs of hexadecimal digits")) }
         }
         "objlnk" => {

@@ -92,7 +92,7 @@ impl Client {
             Verb::Observe { path, count } => observe::observe(self, path, count),
             Verb::Attributes { path, attributes } => {
                 let query = content::attributes(&attributes).map_err(Failure::Usage)?;
-                let answer = self.api.put_empty(&self.url(&path, "/attributes"), &query)?;
+                let answer = self.api.put_attributes(&self.url(&path, "/attributes"), &query)?;
                 self.answered(path, &answer, |_| render::status(&answer))
             }
         }
