@@ -119,12 +119,14 @@ fn parse_path(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn effective_attributes_and_whether_a_change_fires(bencher: Bencher<'_, '_>) {
+fn effective_attributes_and_whether_they_are_crossed(bencher: Bencher<'_, '_>) {
     let mut table = AttributeTable::new();
     let path = DEVICE.resource(device::BATTERY_LEVEL);
     for (at, queries) in [(DEVICE, &["pmin=10", "pmax=60"][..]), (path, &["gt=90", "lt=10", "st=5"])] {
         table.write(at, &Changes::parse(queries.iter().copied()).unwrap(), &device::V1_0).unwrap();
     }
-    let (before, now) = (Value::Integer(50), Value::Integer(54));
-    bencher.bench_local(|| table.effective(black_box(&path)).fires(black_box(&before), black_box(&now)));
+    bencher.bench_local(|| {
+        let attributes = table.effective(black_box(&path));
+        attributes.crossed(black_box(50.0), black_box(54.0)) || attributes.stepped(black_box(50.0), black_box(54.0))
+    });
 }

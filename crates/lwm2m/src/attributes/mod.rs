@@ -2,11 +2,11 @@
 //!
 //! A server sets them with Write-Attributes on a path. What counts for an observation is the sum of the levels above
 //! it, the deepest winning: [`AttributeTable`] keeps them (one table a server) and [`AttributeTable::effective`] sums up.
-//! [`Attributes::fires`] says whether a change of a value is worth a notification.
+//! [`Attributes::crossed`] and [`Attributes::stepped`] say whether a change of a number is worth a notification.
 
-mod notify;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,11 +54,6 @@ impl Attributes {
             epmin: self.epmin.or(above.epmin),
             epmax: self.epmax.or(above.epmax),
         }
-    }
-
-    /// Whether a threshold or a step is set.
-    pub fn has_thresholds(&self) -> bool {
-        self.gt.is_some() || self.lt.is_some() || self.st.is_some()
     }
 
     /// The maximum period in seconds that counts: none if it is 0 or shorter than the minimum period, in which case the

@@ -1,6 +1,5 @@
 use super::*;
-use crate::definitions::{device, test_object_v1_1 as test};
-use crate::model::{Node, ObjectLink, Resource, Value};
+use crate::definitions::test_object_v1_1 as test;
 
 fn changes(queries: &[&str]) -> Changes {
     Changes::parse(queries.iter().copied()).unwrap()
@@ -144,78 +143,52 @@ fn prints_as_discover_has_it() {
     assert_eq!(Attributes::NONE.to_string(), "");
 }
 
-fn fires(queries: &[&str], from: impl Into<Value>, to: impl Into<Value>) -> bool {
-    attributes(queries).fires(&from.into(), &to.into())
-}
-
-#[test]
-fn without_thresholds_every_difference_counts() {
-    assert!(fires(&[], 1, 2));
-    assert!(fires(&["pmin=10"], "a", "b"));
-    assert!(!fires(&[], 1, 1));
-    assert!(!fires(&[], f64::NAN, f64::NAN));
-    assert!(fires(&[], f64::NAN, 1.0));
-    assert!(!fires(&[], 0.0, -0.0));
+fn crossed(queries: &[&str], before: f64, now: f64) -> bool {
+    attributes(queries).crossed(before, now)
 }
 
 #[test]
 fn a_threshold_counts_in_both_directions() {
     for threshold in ["gt=50", "lt=50"] {
-        assert!(fires(&[threshold], 49, 51));
-        assert!(fires(&[threshold], 51, 49));
-        assert!(fires(&[threshold], 50, 51));
-        assert!(fires(&[threshold], 50, 49));
-        assert!(!fires(&[threshold], 49, 50));
-        assert!(!fires(&[threshold], 51, 50));
-        assert!(!fires(&[threshold], 51, 80));
-        assert!(!fires(&[threshold], 10, 49));
-        assert!(fires(&[threshold], 49.9, 50.1));
-        assert!(fires(&[threshold], 49_u64, 51_u64));
+        assert!(crossed(&[threshold], 49.0, 51.0));
+        assert!(crossed(&[threshold], 51.0, 49.0));
+        assert!(crossed(&[threshold], 49.9, 50.1));
+        assert!(!crossed(&[threshold], 51.0, 80.0));
+        assert!(!crossed(&[threshold], 10.0, 49.0));
+        assert!(!crossed(&[threshold], 50.0, 50.0));
     }
-    assert!(fires(&["gt=-90"], -100, -80));
+    assert!(crossed(&["gt=-90"], -100.0, -80.0));
+}
+
+/// Greater and less are meant strictly: at the threshold itself a value is neither.
+#[test]
+fn a_threshold_is_on_its_own_side() {
+    assert!(!crossed(&["gt=50"], 49.0, 50.0) && crossed(&["gt=50"], 50.0, 51.0) && crossed(&["gt=50"], 51.0, 50.0));
+    assert!(!crossed(&["lt=50"], 51.0, 50.0) && crossed(&["lt=50"], 50.0, 49.0) && crossed(&["lt=50"], 49.0, 50.0));
+}
+
+#[test]
+fn each_threshold_counts_by_itself() {
+    let both = &["lt=10", "gt=30"];
+    assert!(crossed(both, 9.0, 11.0) && crossed(both, 29.0, 31.0) && crossed(both, 9.0, 31.0));
+    assert!(!crossed(both, 11.0, 29.0));
+    assert!(!crossed(&["st=1"], 0.0, 100.0) && !crossed(&[], 0.0, 100.0));
 }
 
 #[test]
 fn a_step_counts_from_the_value_told_last() {
-    assert!(fires(&["st=5"], 10, 15));
-    assert!(fires(&["st=5"], 10, 5));
-    assert!(!fires(&["st=5"], 10, 14));
-    assert!(!fires(&["st=0"], 10, 10));
-    assert!(fires(&["st=0"], 10, 11));
-}
-
-/// One of the conditions suffices.
-#[test]
-fn thresholds_and_steps_add_up() {
-    let all = &["lt=10", "gt=30", "st=4"];
-    assert!(fires(all, 9, 11));
-    assert!(fires(all, 29, 31));
-    assert!(fires(all, 15, 19));
-    assert!(!fires(all, 15, 18));
+    let stepped = |queries: &[&str], reported, now| attributes(queries).stepped(reported, now);
+    assert!(stepped(&["st=5"], 10.0, 15.0) && stepped(&["st=5"], 10.0, 5.0));
+    assert!(!stepped(&["st=5"], 10.0, 14.0) && !stepped(&["st=5"], 10.0, 6.0));
+    assert!(stepped(&["st=0"], 10.0, 10.1) && !stepped(&["st=0"], 10.0, 10.0));
+    assert!(!stepped(&["gt=5"], 0.0, 10.0) && !stepped(&[], 0.0, 10.0));
+    assert!(stepped(&["st=5"], f64::NAN, 1.0) && !stepped(&["st=5"], f64::NAN, f64::NAN));
 }
 
 #[test]
-fn thresholds_say_nothing_of_what_is_no_number() {
-    assert!(fires(&["gt=5"], "a", "b"));
-    assert!(fires(&["st=5"], true, false));
-    assert!(fires(&["st=5"], Value::Time(1), Value::Time(2)));
-    assert!(fires(&["st=5"], ObjectLink::NULL, ObjectLink::new(3, 0)));
-    assert!(!fires(&["st=5"], "a", "a"));
-}
-
-#[test]
-fn nodes_fire_for_one_of_their_values_or_their_shape() {
-    let step = attributes(&["st=5"]);
-    let node = |values: &[(u16, i64)]| Node::Resource(Resource::multiple(values.iter().copied()));
-    assert!(!step.fires_for(&node(&[(0, 1), (1, 1)]), &node(&[(0, 2), (1, 1)])));
-    assert!(step.fires_for(&node(&[(0, 1), (1, 1)]), &node(&[(0, 1), (1, 6)])));
-    assert!(step.fires_for(&node(&[(0, 1)]), &node(&[(0, 1), (1, 1)])));
-    assert!(step.fires_for(&node(&[(0, 1)]), &node(&[])));
-    assert!(step.fires_for(&node(&[(0, 1)]), &node(&[(1, 1)])));
-    assert!(step.fires_for(&node(&[(0, 1)]), &Node::single(1)));
-    let instances = |ids: &[u16]| Node::Object(ids.iter().map(|id| (*id, Default::default())).collect());
-    assert!(step.fires_for(&instances(&[0]), &instances(&[0, 1])));
-    assert!(!step.fires_for(&instances(&[0, 1]), &instances(&[0, 1])));
-    let reboot = Node::Instance([(device::ERROR_CODE, Resource::multiple::<i64>([]))].into());
-    assert!(step.fires_for(&Node::Instance(Default::default()), &reboot));
+fn thresholds_are_seen() {
+    assert!(!attributes(&["pmin=1", "pmax=2"]).has_thresholds());
+    for threshold in ["gt=1", "lt=1", "st=1"] {
+        assert!(attributes(&[threshold]).has_thresholds());
+    }
 }

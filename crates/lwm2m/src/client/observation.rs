@@ -51,9 +51,8 @@ pub(super) struct Observation {
 struct Limits {
     pmin: Duration,
     pmax: Option<Duration>,
-    gt: Option<f64>,
-    lt: Option<f64>,
-    st: Option<f64>,
+    /// Those of gt, lt and st that apply; the rest is not looked at.
+    thresholds: Attributes,
 }
 
 /// A notification that must be sent.
@@ -152,13 +151,10 @@ impl Observation {
     /// Takes the attributes that count from now on.
     pub(super) fn set_attributes(&mut self, attributes: &Attributes) {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let thresholds = self.numeric;
         self.limits = Limits {
             pmin: attributes.pmin.map(seconds).unwrap_or_default(),
             pmax: attributes.effective_pmax().map(seconds),
-            gt: attributes.gt.filter(|_| thresholds),
-            lt: attributes.lt.filter(|_| thresholds),
-            st: attributes.st.filter(|_| thresholds),
+            thresholds: if self.numeric { *attributes } else { Attributes::NONE },
         };
         let first = self.sent + self.limits.pmin;
         for demand in &mut self.demands {
@@ -172,7 +168,7 @@ impl Observation {
         self.given = true;
         match value {
             Some(value) => self.consider(now, value),
-            None if self.limits.has_thresholds() => self.evaluate = true,
+            None if self.limits.thresholds.has_thresholds() => self.evaluate = true,
             None => self.demand(now, None),
         }
     }
@@ -183,8 +179,9 @@ impl Observation {
         let before = std::mem::replace(&mut self.seen, scalar);
         let numbers = before.and_then(Scalar::number).zip(scalar.and_then(Scalar::number));
         let demanded = match numbers {
-            Some((before, number)) if self.limits.has_thresholds() => {
-                self.limits.crossed(before, number) || self.limits.stepped(self.reported.unwrap_or(before), number)
+            Some((before, number)) if self.limits.thresholds.has_thresholds() => {
+                let thresholds = &self.limits.thresholds;
+                thresholds.crossed(before, number) || thresholds.stepped(self.reported.unwrap_or(before), number)
             }
             _ => scalar.is_none() || scalar != before,
         };
@@ -318,19 +315,5 @@ impl Observation {
 
     fn remember(&mut self, content: &Node) {
         self.seen = content.value().and_then(Scalar::of);
-    }
-}
-
-impl Limits {
-    fn has_thresholds(&self) -> bool {
-        self.gt.is_some() || self.lt.is_some() || self.st.is_some()
-    }
-
-    fn crossed(&self, before: f64, now: f64) -> bool {
-        self.gt.is_some_and(|gt| (before > gt) != (now > gt)) || self.lt.is_some_and(|lt| (before < lt) != (now < lt))
-    }
-
-    fn stepped(&self, reported: f64, now: f64) -> bool {
-        self.st.is_some_and(|st| (now - reported).abs() >= st)
     }
 }
