@@ -22,8 +22,9 @@ struct Engine {
 }
 
 impl Engine {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, block_size: BlockSize) -> Self {
         let mut config = Config::default();
+        config.block_size = block_size;
         config.transmission.nstart = 4;
         Self { solo: Solo::new(config), random: Random::seeded(seed), replies: Vec::new(), observers: Vec::new() }
     }
@@ -152,7 +153,7 @@ fn valid() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_truncation_of_every_kind_of_message() {
-    let mut engine = Engine::new(1);
+    let mut engine = Engine::new(1, BlockSize::B1024);
     for datagram in valid() {
         for length in 0..=datagram.len() {
             engine.hear(&datagram[..length]);
@@ -163,10 +164,15 @@ fn every_truncation_of_every_kind_of_message() {
 }
 
 #[test]
-fn a_million_mutations() {
+fn a_million_mutations_and_as_many_in_smaller_blocks() {
+    for block_size in [BlockSize::B1024, BlockSize::B16] {
+        hear_mutations(Engine::new(2, block_size), 1_000_000);
+    }
+}
+
+fn hear_mutations(mut engine: Engine, count: u32) {
     let corpus = valid();
-    let mut engine = Engine::new(2);
-    for number in 0..1_000_000_u32 {
+    for number in 0..count {
         let replies = engine.replies.len();
         let mut datagram = match engine.random.below(3) {
             0 if replies > 0 => engine.replies[engine.random.below(replies)].clone(),

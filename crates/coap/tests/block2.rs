@@ -259,3 +259,47 @@ fn a_streamed_answer_is_aborted_when_its_client_goes_away_or_begins_anew() {
     solo.pass(248.0);
     assert_eq!(solo.events(), [Seen::Aborted { exchange: anew, why: Abort::TimedOut }]);
 }
+
+/// Block 1,048,575 of 1,024 bytes cannot be named in blocks of 16.
+#[test]
+fn a_block_that_has_no_number_in_the_size_of_this_end_is_a_bad_request() {
+    let mut solo = Solo::new(small_blocks(BlockSize::B16));
+    let exchange = solo.hear_request(&get_block(1, None));
+    solo.peer.respond_streamed(solo.now, exchange, Reply::new(Code::CONTENT), None);
+    solo.peer.supply(solo.now, exchange, 0, &[1; 16], false);
+    solo.say();
+    assert_eq!(solo.hear(&get_block(2, Some(block(Block::MAX_NUMBER, false, BlockSize::B1024)))), None);
+    assert_eq!(Message::parse(&solo.say_one()).unwrap().code, Code::BAD_REQUEST);
+    let next = solo.hear(&get_block(3, Some(block(1, false, BlockSize::B16))));
+    assert_eq!(next, Some(Seen::Pull { exchange, offset: 16, length: 16 }));
+}
+
+/// A body that fits into one block has the option only if it was asked for in blocks.
+#[test]
+fn a_small_body_is_one_block_where_blocks_were_asked_for() {
+    for asked in [None, Some(block(0, false, BlockSize::B64))] {
+        let mut solo = Solo::new(Config::default());
+        let exchange = solo.hear_request(&get_block(1, asked));
+        solo.peer.respond(solo.now, exchange, Reply::new(Code::CONTENT).body(b"small"));
+        let answer = Head::of(&Message::parse(&solo.say_one()).unwrap());
+        assert_eq!((answer.block2, answer.etag, solo.peer.memory().snapshots), (asked, None, 0));
+    }
+}
+
+/// A response that is told twice while its first block is being stored is not the next block.
+#[test]
+fn a_block_that_comes_while_the_one_before_is_stored_is_ignored() {
+    let mut solo = Solo::new(Config::default());
+    let request = solo.peer.request(solo.now, Outgoing::new(Code::GET).path(&["large"]).streamed_response());
+    let sent = solo.say_one();
+    let token = Message::parse(&sent).unwrap().token;
+    let say = |id: u16| {
+        let options: [(u16, &[u8]); 1] = [(option::BLOCK2, &[0x08])];
+        message(MessageType::Non, Code::CONTENT, id, token.as_bytes(), &options, &[1; 16])
+    };
+    assert!(matches!(solo.hear(&say(1)), Some(Seen::Download { last: false, .. })));
+    assert_eq!(solo.hear(&say(2)), None);
+    solo.peer.download_done(solo.now, request);
+    let next = Head::of(&Message::parse(&solo.say_one()).unwrap());
+    assert_eq!(next.block2, Some(block(1, false, BlockSize::B16)));
+}

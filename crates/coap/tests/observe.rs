@@ -350,3 +350,64 @@ fn ids_of_exchanges_that_are_gone_do_nothing() {
     solo.peer.unobserve(Token::EMPTY);
     assert_eq!((solo.say(), solo.events()), (Vec::new(), Vec::new()));
 }
+
+/// Section 4.1: a later answer to the same token without Observe ends what it observed.
+#[test]
+fn a_refused_renewal_ends_the_observation() {
+    let mut solo = Solo::new(Config::default());
+    for (id, accepted) in [(1, true), (2, false)] {
+        let request = message(MessageType::Con, Code::GET, id, b"obs", &[(option::OBSERVE, b"")], b"");
+        let exchange = solo.hear_request(&request);
+        solo.peer.respond(solo.now, exchange, Reply::new(Code::CONTENT).observe(accepted));
+        assert_eq!(solo.peer.is_observing(Token::new(b"obs").unwrap()), accepted);
+    }
+}
+
+/// The blocks of a notification are being fetched, and an overtaken one comes: the fetch still ends in time if nothing comes.
+#[test]
+fn a_stale_notification_does_not_keep_a_fetch_waiting_for_ever() {
+    let mut solo = Solo::new(Config::default());
+    let (request, token) = observing(&mut solo);
+    let value = Block { number: 0, more: true, size: BlockSize::B16 }.encode() as u8;
+    let options: [(u16, &[u8]); 2] = [(option::OBSERVE, &[9]), (option::BLOCK2, &[value])];
+    solo.hear(&message(MessageType::Non, Code::CONTENT, 1, token.as_bytes(), &options, &[0; 16]));
+    let id = Message::parse(&solo.say_one()).unwrap().id;
+    solo.hear(&message(MessageType::Ack, Code::EMPTY, id, b"", &[], b""));
+    assert_eq!(solo.hear(&notification(MessageType::Non, 2, token, 8, b"old")), None);
+    assert!(solo.peer.poll_timeout().is_some());
+    solo.pass(94.0);
+    assert_eq!(solo.events(), [Seen::Failed { request, why: Failure::TimedOut }]);
+}
+
+/// Section 4.5: eventual consistency. Loss, duplication and re-ordering for a minute of notifications, and then none: the last value
+/// is there, unless its notification was reported as timed out.
+#[test]
+fn the_last_value_arrives_after_bad_weather() {
+    let mut arrived = 0;
+    for seed in 0..100 {
+        let mut pair = observable();
+        let (_, token) = observe(&mut pair);
+        pair.world = {
+            let bad = sim::Cable::new().latency(seconds(0.05)).loss(0.3).duplication(0.2).reordering(0.2, seconds(3.0));
+            let mut world = sim::World::seeded(seed).cable(bad).starting_at(pair.now());
+            world.node_at("client", pair.client.address);
+            world.node_at("server", pair.server.address);
+            world
+        };
+        for number in 0..60_u8 {
+            notify(&mut pair, token, &[number], number % 3 == 0 || number == 59);
+            pair.run(1.0);
+        }
+        pair.world.set_cable(sim::Cable::new());
+        pair.run(100.0);
+        if outcomes(&pair.server.seen).contains(&Outcome::TimedOut) {
+            continue;
+        }
+        arrived += 1;
+        let bodies = bodies(&pair.client.seen);
+        assert_eq!(bodies.last(), Some(&vec![59]), "seed {seed}: {}", pair.ladder());
+        assert!(bodies.is_sorted(), "seed {seed}: never back to an older value");
+        assert_eq!(outcomes(&pair.server.seen).last(), Some(&Outcome::Acknowledged), "seed {seed}");
+    }
+    assert!(arrived > 80, "{arrived}");
+}

@@ -232,3 +232,24 @@ fn requests_queue_behind_nstart() {
     });
     assert_eq!(answered.collect::<Vec<_>>(), requests);
 }
+
+/// RFC 7252 section 4.4: an ID is used again only after all others; and never while its message waits for its acknowledgement.
+#[test]
+fn own_message_ids_wrap_around_a_message_that_is_still_on_its_way() {
+    let mut config = Config::default();
+    config.transmission.nstart = 2;
+    let mut solo = Solo::new(config);
+    solo.peer.request(solo.now, Outgoing::new(Code::GET).path(&["slow"]));
+    let slow = Message::parse(&solo.say_one()).unwrap().id;
+    let mut before = slow;
+    for number in 0..200_000_u32 {
+        solo.peer.request(solo.now, Outgoing::new(Code::GET).path(&["3"]));
+        let sent = solo.say_one();
+        let request = Message::parse(&sent).unwrap();
+        let expected = before.wrapping_add(if before.wrapping_add(1) == slow { 2 } else { 1 });
+        assert_eq!(request.id, expected, "{number}");
+        before = request.id;
+        let answer = message(MessageType::Ack, Code::CONTENT, request.id, request.token.as_bytes(), &[], b"x");
+        assert!(matches!(solo.hear(&answer), Some(Seen::Response { .. })));
+    }
+}

@@ -38,7 +38,9 @@ impl Peer {
             return None;
         }
         let request = self.requests.get(id)?;
-        (request.deadline, request.non_id) = (None, None);
+        if request.follow_up.is_none_or(|follow_up| follow_up == token) {
+            (request.deadline, request.non_id) = (None, None);
+        }
         let arrival = self.receive_response(now, id, message);
         self.settle(now);
         arrival
@@ -108,16 +110,15 @@ impl Peer {
         }
         let Ok(block) = message.options.block2() else { return self.break_off(id) };
         let request = self.requests.get(id)?;
-        if message.code == Code::CONTINUE || (!own_token && (block.is_none() || !message.code.is_success())) {
+        let begun = request.assembly.as_ref().is_some_and(|assembly| assembly.received > 0);
+        let cut_short = !own_token && (!message.code.is_success() || (block.is_none() && begun));
+        if message.code == Code::CONTINUE || cut_short {
             return self.break_off(id);
         }
-        if !message.code.is_success() || block.is_none() {
-            request.assembly = None;
-        }
         let stream = request.stream && message.code == Code::CONTENT;
-        match (block, &mut request.assembly) {
-            (None, _) => self.complete(id, message, None),
-            (Some(block), None) if block.number == 0 && !block.more => self.complete(id, message, Some(block)),
+        match (block.filter(|_| message.code.is_success()), &mut request.assembly) {
+            (None, _) => self.complete(id, message),
+            (Some(block), None) if block.number == 0 && !block.more => self.complete(id, message),
             (Some(block), assembly) => {
                 let etag = message.options.etag().and_then(Etag::new);
                 let size = block.size.min(self.messages.config.block_size);
@@ -129,6 +130,11 @@ impl Peer {
                     observe: message.options.observe(),
                     held: false,
                 });
+                if assembly.held {
+                    // Nothing was asked for: the engine still stores the block before.
+                    self.messages.counters.unmatched += 1;
+                    return None;
+                }
                 if assembly.received == 0 {
                     assembly.etag = etag;
                 }
@@ -138,7 +144,7 @@ impl Peer {
                 }
                 let length = message.payload.len();
                 let whole = if block.more { length == block.size.bytes() } else { length <= block.size.bytes() };
-                if block.offset() != assembly.received || !whole || assembly.held {
+                if block.offset() != assembly.received || !whole {
                     return self.break_off(id);
                 }
                 assembly.received += length as u64;
@@ -229,12 +235,12 @@ impl Peer {
     }
 
     /// A response in one message.
-    fn complete<'d>(&mut self, id: RequestId, message: Message<'d>, block: Option<Block>) -> Option<Arrival<'d>> {
+    fn complete<'d>(&mut self, id: RequestId, message: Message<'d>) -> Option<Arrival<'d>> {
         let request = self.requests.get(id)?;
         let (notification, stream) = (request.announced, request.stream && message.code == Code::CONTENT);
-        debug_assert!(block.is_none_or(|block| !block.more));
+        let begun_by = request.assembly.take().and_then(|assembly| assembly.observe);
         self.conclude(id);
-        let response = Response { message, payload: message.payload, observe: message.options.observe() };
+        let response = Response { message, payload: message.payload, observe: message.options.observe().or(begun_by) };
         Some(Arrival::Event(if stream {
             Event::Download { request: id, offset: 0, response, last: true }
         } else if notification {

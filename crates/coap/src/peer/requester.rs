@@ -154,6 +154,8 @@ impl Peer {
         let answered = message.options.block1().ok().flatten();
         let smaller = answered.map_or(upload.size, |block| block.size.min(upload.size));
         match message.code {
+            // The block before was acknowledged already; the engine is about to give the next one.
+            Code::CONTINUE if upload.sent.is_none() => return true,
             Code::CONTINUE if !upload.last => {
                 // The size for the blocks to come; what was sent counts as a whole (RFC 7959 section 2.5).
                 upload.offset += upload.sent.unwrap_or_default() as u64;

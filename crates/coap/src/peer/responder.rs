@@ -178,10 +178,14 @@ impl Peer {
         };
         let mut parts = reply.parts();
         parts.block1 = turn.block1.map(|block| self.echo(block, false));
-        if parts.head.code.is_success() && reply.observe && turn.observe {
+        if turn.observe {
             let size = self.block_size(turn.block2);
-            if self.observers.register(turn.token, open.key, size, now) {
+            let accepted = reply.observe && reply.code.is_success();
+            if accepted && self.observers.register(turn.token, open.key, size, now) {
                 parts.observe = Some(self.observers.next_number());
+            } else {
+                // An answer without Observe ends what this token has observed before (RFC 7641 section 3.2).
+                self.unobserve(turn.token);
             }
         }
         self.cut(now, &mut parts, open.key, turn.block2);

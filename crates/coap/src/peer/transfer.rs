@@ -49,6 +49,11 @@ impl Peer {
     /// Asks the engine for a block. A request for another one that is not served yet is dropped for it.
     fn pull(&mut self, id: ExchangeId, turn: &Turn, offset: u64) -> Option<Event<'static>> {
         let block_size = self.block_size(turn.block2);
+        if offset / block_size.bytes() as u64 > u64::from(Block::MAX_NUMBER) {
+            // In smaller blocks than it was asked for, this one would have no number.
+            self.messages.answer(self.now, None, turn, &Parts::of(Code::BAD_REQUEST));
+            return None;
+        }
         let exchange = self.exchange(id)?;
         let Body::Pulled { pull, .. } = &mut exchange.body else { return None };
         *pull = Some((offset, block_size));
