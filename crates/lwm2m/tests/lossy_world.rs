@@ -147,7 +147,7 @@ fn drizzly(seed: u64, mutant: Mutant) -> Result<bool, String> {
     town.run_until(seconds(600), |town| town.registration(0).is_some());
     let changes = Changes::parse(["gt=50"]).expect("attributes");
     let ready = |result: Result<Response, _>| result.is_ok_and(|response| response.code.is_success());
-    while !ready(town.exchange(0, Request::WriteAttributes { path: path(LEVEL), changes: changes.clone() })) {}
+    while !ready(town.exchange(0, Request::WriteAttributes { path: path(LEVEL), changes })) {}
     while !ready(town.exchange(0, Request::Observe { path: path(LEVEL), format: None })) {}
     mutate(&mut town, mutant);
     town.events.clear();
