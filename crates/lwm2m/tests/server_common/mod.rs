@@ -219,7 +219,7 @@ impl Bench {
 
     /// A confirmable request, with an id and token of its own.
     pub fn con(&mut self, code: Code, uri: &str) -> Msg {
-        self.next_id += 1;
+        self.next_id = self.next_id.wrapping_add(1);
         Msg::new(MessageType::Con, code, self.next_id, &self.next_id.to_be_bytes()).uri(uri)
     }
 
