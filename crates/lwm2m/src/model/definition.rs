@@ -308,3 +308,40 @@ impl From<ObjectDefinition> for DefinitionRef {
         DefinitionRef::Shared(Arc::new(definition))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_two_plain_numbers() {
+        assert_eq!("1.10".parse(), Ok(Version::new(1, 10)));
+        assert!(Version::new(1, 10) > Version::new(1, 9));
+        for text in ["", "1", "1.", ".1", "1.1.1", "+1.0", "1.-1", "1.0 ", "a.b", "65536.0"] {
+            assert_eq!(text.parse::<Version>(), Err(VersionError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn definitions_are_built_at_run_time_too() {
+        let mut resource =
+            ResourceDefinition::new(4, "", Operations::ReadWrite, ResourceType::Float).units("V").mandatory();
+        resource.name = Cow::Owned("Voltage".to_owned());
+        let mut object = ObjectDefinition::unknown(33_000);
+        object.resources = Cow::Owned(vec![resource]);
+        let shared = DefinitionRef::from(object);
+        assert_eq!(shared.resource(4).map(|resource| resource.name.as_ref()), Some("Voltage"));
+        assert_eq!(shared.resource(5), None);
+        assert_eq!(shared.clone(), shared);
+    }
+
+    #[test]
+    #[should_panic(expected = "ascend")]
+    fn resources_out_of_order_are_refused() {
+        static RESOURCES: &[ResourceDefinition] = &[
+            ResourceDefinition::new(1, "", Operations::Read, ResourceType::String),
+            ResourceDefinition::new(0, "", Operations::Read, ResourceType::String),
+        ];
+        let _ = ObjectDefinition::new(1, "", RESOURCES);
+    }
+}

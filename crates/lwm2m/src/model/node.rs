@@ -210,3 +210,53 @@ impl<'a> Iterator for Values<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MAX_ID;
+
+    fn object() -> Node {
+        let instance: Instance =
+            [(0, "x".into()), (6, Resource::multiple([(0, 1), (3, 5)])), (7, Resource::multiple::<i64>([]))].into();
+        Node::Object([(0, instance), (2, Instance::new())].into())
+    }
+
+    #[test]
+    fn values_come_with_their_paths() {
+        let values: Vec<_> =
+            object().values(Path::object(3)).map(|(path, value)| (path.to_string(), value.clone())).collect();
+        let expected: [(&str, Value); 3] = [("/3/0/0", "x".into()), ("/3/0/6/0", 1.into()), ("/3/0/6/3", 5.into())];
+        assert_eq!(values, expected.map(|(path, value)| (path.to_owned(), value)));
+        let path = Path::object(3).instance(0).resource(6).resource_instance(3);
+        assert_eq!(Node::Value(5.into()).values(path).collect::<Vec<_>>(), [(path, &Value::Integer(5))]);
+    }
+
+    #[test]
+    fn what_cannot_be_addressed_is_not_listed() {
+        let node = Node::Resource(Resource::multiple([(1, 1), (MAX_ID, 2)]));
+        assert_eq!(node.values(Path::object(3).instance(0).resource(6)).count(), 1);
+        assert_eq!(Node::Object([(MAX_ID, [(0, 1.into())].into())].into()).values(Path::object(3)).count(), 0);
+    }
+
+    #[test]
+    fn values_are_found_by_path() {
+        let (object, base) = (object(), Path::object(3));
+        let get = |path: &str| object.get(&base, &path.parse().unwrap());
+        assert_eq!(get("/3/0/6/3"), Some(&Value::Integer(5)));
+        assert_eq!(get("/3/0/0"), Some(&Value::String("x".into())));
+        for path in ["/3", "/3/0", "/3/0/6", "/3/0/6/1", "/3/0/0/0", "/3/0/9", "/3/1/0", "/4/0/0"] {
+            assert_eq!(get(path), None, "{path}");
+        }
+        assert_eq!(object.get(&Path::object(3).instance(0), &base), None);
+    }
+
+    #[test]
+    fn levels_and_single_values() {
+        assert_eq!(object().level(), Level::Object);
+        assert_eq!(Node::single(1).value(), Some(&Value::Integer(1)));
+        assert_eq!(Node::Resource(Resource::multiple([(0, 1)])).value(), None);
+        assert_eq!(Resource::multiple([(0, 1), (9, 1)]).dimension(), Some(2));
+        assert_eq!((Resource::from(1).dimension(), Resource::from(1).get(0)), (None, None));
+    }
+}

@@ -83,3 +83,57 @@ impl Tree {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definitions::{device, firmware_update};
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new();
+        tree.insert(TreeObject::new(&device::V1_0).with_instance(0, [device::ERROR_CODE, device::MANUFACTURER]));
+        tree.insert(TreeObject::new(&firmware_update::V1_0).with_streamed(firmware_update::PACKAGE));
+        tree
+    }
+
+    #[test]
+    fn has_what_was_put_in_at_every_level() {
+        let tree = tree();
+        for (path, there) in [
+            ("/", true),
+            ("/3", true),
+            ("/5", true),
+            ("/4", false),
+            ("/3/0", true),
+            ("/3/1", false),
+            ("/5/0", false),
+            ("/3/0/0", true),
+            ("/3/0/11", true),
+            ("/3/0/1", false),
+            ("/3/0/11/7", true),
+            ("/3/0/0/0", false),
+            ("/4/0/0", false),
+        ] {
+            assert_eq!(tree.has(&path.parse().unwrap()), there, "{path}");
+        }
+        assert!(tree.object(&Path::object(3).instance(9)).is_some_and(|object| object.definition.id == 3));
+        assert!(tree.object(&Path::ROOT).is_none());
+    }
+
+    #[test]
+    fn resources_ascend_and_objects_replace_each_other() {
+        let mut tree = tree();
+        assert_eq!(tree.objects[&3].instances[&0], [device::MANUFACTURER, device::ERROR_CODE]);
+        tree.insert(TreeObject::new(&device::V1_1).with_instance(0, [5, 5, 2]));
+        assert_eq!(tree.objects[&3].instances[&0], [2, 5]);
+        assert_eq!(tree.objects.len(), 2);
+    }
+
+    #[test]
+    fn streams_what_is_declared_so() {
+        let (tree, package) = (tree(), Path::object(5).instance(0).resource(firmware_update::PACKAGE));
+        assert!(tree.is_streamed(&package));
+        assert!(!tree.is_streamed(&package.instance(0)));
+        assert!(!tree.is_streamed(&Path::object(3).instance(0).resource(firmware_update::PACKAGE)));
+    }
+}

@@ -226,3 +226,27 @@ from! {
     Vec<u8> => Opaque, &[u8] => Opaque,
     ObjectLink => ObjectLink,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_convert_where_nothing_is_lost() {
+        assert_eq!(Value::from(7_u64).as_integer(), Some(7));
+        assert_eq!(Value::from(u64::MAX).as_integer(), None);
+        assert_eq!(Value::from(7).as_unsigned(), Some(7));
+        assert_eq!(Value::from(-7).as_unsigned(), None);
+        assert_eq!(Value::from(0.5_f32), Value::Float(0.5));
+        assert_eq!((Value::from(7_u32), Value::from(7_u8)), (Value::Integer(7), Value::Integer(7)));
+    }
+
+    #[test]
+    fn only_numbers_are_compared_with_thresholds() {
+        let values: [Value; 5] = [1.into(), 1_u64.into(), 1.0.into(), Value::Time(1), true.into()];
+        assert_eq!(values.each_ref().map(Value::as_number), [Some(1.0), Some(1.0), Some(1.0), None, None]);
+        for value in values {
+            assert_eq!(value.kind().is_numeric(), value.as_number().is_some());
+        }
+    }
+}
