@@ -4,12 +4,13 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{Seen, Solo, get, message, post};
+use common::{Pair, Seen, Solo, get, message, post, seconds};
 use lapwing_coap::{
     Code, Message, MessageType,
-    peer::{Config, Reply},
+    peer::{Config, Outgoing, Reply},
     wire::option,
 };
+use sim::{Cable, World};
 
 /// A message ID that comes back with another token is a new message: at full speed 65,536 wrap within seconds.
 #[test]
@@ -199,4 +200,55 @@ fn answers_to_get_go_first() {
         assert_eq!(Message::parse(&solo.say_one()).unwrap().code, Code::CONTENT);
     }
     assert!(matches!(solo.hear(&get(MessageType::Con, 0, b"g")), Some(Seen::Request { .. })), "this one gave way");
+}
+
+/// Over a cable that loses, doubles and re-orders, with answers piggy-backed or separate: what was answered ran exactly once, what was
+/// not ran once at most.
+#[test]
+fn a_request_that_was_answered_has_run_exactly_once() {
+    let (mut answered, mut failed) = (0, 0);
+    for seed in 0..50 {
+        let cable = Cable::new().latency(seconds(0.1)).loss(0.25).duplication(0.25).reordering(0.25, seconds(8.0));
+        let mut pair = Pair::with(Config::default(), Config::default(), World::seeded(seed).cable(cable));
+        let mut late = None;
+        pair.server.engine(move |peer, now, seen| {
+            // Every other one is answered only when the next one comes.
+            let Seen::Request { exchange, head, .. } = seen else { return };
+            if let Some(late) = late.take() {
+                peer.respond(now, late, Reply::new(Code::CHANGED));
+                peer.respond(now, *exchange, Reply::new(Code::CHANGED));
+            } else if head.path.ends_with('7') {
+                late = Some(*exchange);
+            } else {
+                peer.respond(now, *exchange, Reply::new(Code::CHANGED));
+            }
+        });
+        let mut requests = HashMap::new();
+        for number in 0..40 {
+            let path = format!("{number}");
+            let request = pair.client.peer.request(pair.now(), Outgoing::new(Code::POST).path(&[&path]));
+            requests.insert(request, path);
+            pair.run(5.0);
+        }
+        pair.run(400.0);
+        let mut ran: HashMap<&str, u32> = HashMap::new();
+        for seen in &pair.server.seen {
+            if let Seen::Request { head, .. } = seen {
+                *ran.entry(&head.path).or_default() += 1;
+            }
+        }
+        assert!(ran.values().all(|times| *times == 1), "seed {seed}: {ran:?}\n{}", pair.ladder());
+        for seen in &pair.client.seen {
+            match seen {
+                Seen::Response { request, .. } => {
+                    answered += 1;
+                    assert!(ran.contains_key(requests[request].as_str()), "seed {seed}");
+                }
+                Seen::Failed { .. } => failed += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(answered + failed, 50 * 40, "each request ends");
+    assert!(answered > 1800 && failed > 0, "{answered} {failed}");
 }

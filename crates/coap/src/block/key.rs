@@ -2,23 +2,39 @@
 
 use crate::{
     message::Digester,
-    wire::{Code, Message, option},
+    wire::{Block, Code, Message, ReservedBlockSize, option},
 };
 
-/// A digest of what two requests must have in common so that they are for blocks of one body: the method and all options that
-/// are part of the cache key, apart from those that may differ between blocks (RFC 7959 sections 2.4 and 2.5, RFC 7252 section
-/// 5.6). The token may differ.
-pub(crate) fn request_key(digester: Digester, message: &Message<'_>) -> u64 {
-    let mut key = digester.begin().with_word(u64::from(message.code.0));
-    for option in message.options.iter() {
-        let differs = matches!(option.number, option::BLOCK1 | option::BLOCK2 | option::OBSERVE | option::ETAG);
-        if !differs && !option::is_no_cache_key(option.number) {
-            key = key.with_word(u64::from(option.number)).with(option.value);
+/// What one walk over the options of a request tells of its exchange. (Each helper of the codec would walk by itself.)
+pub(crate) struct Profile {
+    /// A digest of what two requests must have in common so that they are for blocks of one body: the method and all options
+    /// that are part of the cache key, apart from those that may differ between blocks (RFC 7959 sections 2.4 and 2.5, RFC 7252
+    /// section 5.6). The token may differ.
+    pub(crate) key: u64,
+    pub(crate) observe: Option<u32>,
+    pub(crate) block1: Option<Block>,
+    pub(crate) block2: Option<Block>,
+}
+
+impl Profile {
+    /// Of a request without critical options that must not be ignored: its block options are single and have a proper length.
+    pub(crate) fn of(digester: Digester, message: &Message<'_>) -> Result<Self, ReservedBlockSize> {
+        let mut key = digester.begin().with_word(u64::from(message.code.0));
+        let (mut observe, mut block1, mut block2) = (None, None, None);
+        for option in message.options.iter() {
+            match option.number {
+                option::OBSERVE if option.value.len() <= 3 => observe = observe.or(option.uint()),
+                option::BLOCK1 => block1 = option.uint().map(Block::decode).transpose()?,
+                option::BLOCK2 => block2 = option.uint().map(Block::decode).transpose()?,
+                option::OBSERVE | option::ETAG => {}
+                number if option::is_no_cache_key(number) => {}
+                number => key = key.with_word(u64::from(number)).with(option.value),
+            }
         }
+        if message.code == Code::FETCH {
+            // What a FETCH asks for is in its payload (RFC 8132 section 2.1).
+            key = key.with(message.payload);
+        }
+        Ok(Self { key: key.finish(), observe, block1, block2 })
     }
-    if message.code == Code::FETCH {
-        // What a FETCH asks for is in its payload (RFC 8132 section 2.1).
-        key = key.with(message.payload);
-    }
-    key.finish()
 }

@@ -8,6 +8,6 @@ mod snapshot;
 
 pub(crate) use head::{Etag, Head};
 pub(crate) use inbound::{Body, append};
-pub(crate) use key::request_key;
+pub(crate) use key::Profile;
 pub(crate) use outbound::{Assembly, Source, Upload};
 pub(crate) use snapshot::Snapshots;

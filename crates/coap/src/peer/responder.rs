@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Event, Peer, Reply, Request, incoming::Arrival, messages::Parts};
 use crate::{
-    block::{Body, Etag, Head, request_key},
+    block::{Body, Etag, Head, Profile},
     exchange::{Exchange, ExchangeId, Owner, Turn},
     message::{Effect, Repeat},
     wire::{Block, BlockSize, Code, Message, MessageType, option},
@@ -40,14 +40,13 @@ impl Peer {
             self.messages.counters.duplicates += 1;
             return None;
         }
-        let turn = match self.admit(now, &message, digest) {
-            Ok(turn) => turn,
+        let (turn, key) = match self.admit(now, &message, digest) {
+            Ok(admitted) => admitted,
             Err(code) => {
                 self.reject(&message, code);
                 return None;
             }
         };
-        let key = request_key(self.messages.digester, &message);
         match (turn.block1, turn.block2) {
             (Some(block), _) if block.more || block.number > 0 => {
                 return self.receive_block(now, message, turn, key, block);
@@ -85,15 +84,16 @@ impl Peer {
         true
     }
 
-    /// Checks a new request against what is understood here, and against the bounds; an error costs no state.
-    fn admit(&mut self, now: Duration, message: &Message<'_>, digest: u64) -> Result<Turn, Code> {
+    /// Checks a new request against what is understood here, and against the bounds; an error costs no state. Gives the key of its
+    /// transfer, too.
+    fn admit(&mut self, now: Duration, message: &Message<'_>, digest: u64) -> Result<(Turn, u64), Code> {
         match message.options.unrecognized_critical(understood) {
             None => {}
             Some(option::PROXY_URI | option::PROXY_SCHEME) => return Err(Code::PROXYING_NOT_SUPPORTED),
             Some(_) => return Err(Code::BAD_OPTION),
         }
-        let options = message.options;
-        let (Ok(block1), Ok(block2)) = (options.block1(), options.block2()) else { return Err(Code::BAD_REQUEST) };
+        let profile = Profile::of(self.messages.digester, message);
+        let Ok(Profile { key, observe, block1, block2 }) = profile else { return Err(Code::BAD_REQUEST) };
         if let Some(block) = block1 {
             let (length, size) = (message.payload.len(), block.size.bytes());
             if length > size || (block.more && length < size) {
@@ -110,7 +110,7 @@ impl Peer {
                 return Err(Code::SERVICE_UNAVAILABLE);
             }
         }
-        Ok(Turn {
+        let turn = Turn {
             id: message.id,
             token: message.token,
             digest,
@@ -118,10 +118,11 @@ impl Peer {
             confirmable: message.kind == MessageType::Con,
             acknowledged: false,
             acknowledge_at: now + self.messages.config.transmission.processing_delay,
-            observe: safe && options.observe() == Some(0),
+            observe: safe && observe == Some(0),
             block1,
             block2,
-        })
+        };
+        Ok((turn, key))
     }
 
     fn reject(&mut self, message: &Message<'_>, code: Code) {
