@@ -179,6 +179,29 @@ fn an_answer_that_was_dropped_is_repeated_by_its_code() {
     assert_eq!(solo.say_one(), message(MessageType::Ack, Code::CREATED, 0, &[0, 0], &[], b""));
 }
 
+/// A GET whose answer is no longer there is asked again: never is half of an answer repeated.
+#[test]
+fn a_get_whose_answer_was_dropped_is_made_anew() {
+    let mut solo = Solo::new(Config::default());
+    let mut forgotten = 0;
+    for id in 0..100 {
+        let exchange = solo.hear_request(&get(MessageType::Con, id, b"g"));
+        solo.peer.respond(solo.now, exchange, Reply::new(Code::CONTENT).body(&[id as u8; 1000]));
+        solo.say();
+    }
+    for id in 0..100 {
+        match solo.hear(&get(MessageType::Con, id, b"g")) {
+            Some(Seen::Request { exchange, .. }) => {
+                forgotten += 1;
+                solo.peer.drop_exchange(exchange);
+            }
+            None => assert_eq!(Message::parse(&solo.say_one()).unwrap().payload, [id as u8; 1000]),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((50..100).contains(&forgotten), "{forgotten}");
+}
+
 #[test]
 fn answers_to_get_go_first() {
     let mut solo = Solo::new(Config::default());

@@ -201,9 +201,10 @@ fn notifications_that_are_overtaken_are_dropped() {
     assert!(solo.hear(&notification(MessageType::Non, 1, token, 8, b"new")).is_some());
     assert_eq!(solo.hear(&notification(MessageType::Con, 2, token, 7, b"old")), None);
     assert_eq!(solo.say_one(), message(MessageType::Ack, Code::EMPTY, 2, b"", &[], b""));
-    assert_eq!(solo.peer.counters().stale, 1);
+    assert_eq!(solo.hear(&notification(MessageType::Non, 3, token, 8, b"no newer than what was there")), None);
+    assert_eq!(solo.peer.counters().stale, 2);
     solo.pass(129.0);
-    assert!(solo.hear(&notification(MessageType::Non, 3, token, 7, b"new again")).is_some());
+    assert!(solo.hear(&notification(MessageType::Non, 4, token, 7, b"new again")).is_some());
 }
 
 #[test]

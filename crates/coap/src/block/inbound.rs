@@ -45,3 +45,18 @@ pub(crate) fn append(body: &mut Vec<u8>, block: &[u8], limit: usize) -> bool {
     body.extend_from_slice(block);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_grows_to_its_limit_and_never_has_more_capacity() {
+        let mut body = vec![0; 100];
+        while append(&mut body, &[1; 100], 1050) {
+            assert!(body.capacity() <= 1050, "{}", body.capacity());
+        }
+        assert_eq!(body.len(), 1000);
+        assert!(append(&mut body, &[1; 50], 1050) && !append(&mut body, &[1], 1050));
+    }
+}

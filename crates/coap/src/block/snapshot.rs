@@ -51,3 +51,29 @@ impl Snapshots {
         self.held.iter().map(|snapshot| snapshot.body.len()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Code;
+
+    #[test]
+    fn a_new_snapshot_replaces_that_of_its_request_and_drops_the_oldest_for_room() {
+        let soon = Duration::from_secs(1);
+        let mut snapshots = Snapshots::new(100);
+        let mut hold = |key, length| snapshots.hold(key, Head::of(Code::CONTENT), &vec![0; length], soon);
+        hold(1, 40);
+        hold(2, 40);
+        hold(1, 60);
+        hold(3, 40);
+        assert_eq!(
+            [1, 2, 3].map(|key| snapshots.find(key, soon).map(|found| found.body.len())),
+            [Some(60), None, Some(40)]
+        );
+        assert_eq!(snapshots.bytes(), 100);
+        let later = Duration::from_secs(2);
+        snapshots.find(3, later);
+        snapshots.expire(soon);
+        assert_eq!((snapshots.bytes(), snapshots.next_expiry()), (40, Some(later)));
+    }
+}

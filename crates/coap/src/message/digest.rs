@@ -62,3 +62,42 @@ impl Digest {
         self.with_word(self.factor.rotate_left(32)).state
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const KEY: [u64; 2] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344];
+
+    #[test]
+    fn every_bit_of_a_datagram_counts_and_so_does_its_length() {
+        let digester = Digester::new(KEY[0], KEY[1]);
+        let mut seen = HashSet::new();
+        for length in 0..40 {
+            let mut bytes = vec![0; length];
+            assert!(seen.insert(digester.of(&bytes)), "{length} zeros");
+            for bit in 0..8 * length {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(seen.insert(digester.of(&bytes)), "bit {bit} of {length} bytes");
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_cannot_be_shifted_against_each_other() {
+        let digester = Digester::new(KEY[0], KEY[1]);
+        let of = |one: &[u8], other: &[u8]| digester.begin().with(one).with(other).finish();
+        assert_ne!(of(b"ab", b"c"), of(b"a", b"bc"));
+        assert_ne!(of(b"", b"abc"), of(b"abc", b""));
+    }
+
+    #[test]
+    fn another_key_gives_another_digest() {
+        let digest = Digester::new(KEY[0], KEY[1]).of(b"x");
+        assert_ne!(digest, Digester::new(KEY[1], KEY[1]).of(b"x"));
+        assert_ne!(digest, Digester::new(KEY[0], KEY[0]).of(b"x"));
+    }
+}

@@ -5,6 +5,9 @@
 //! each call that takes `&mut self`, poll in this order until each gives `None`: [`Peer::poll_event`],
 //! [`Peer::poll_transmit`]; then wait until [`Peer::poll_timeout`].
 //!
+//! An event that [`Peer::handle_datagram`] gives may be younger than what then comes of [`Peer::poll_event`]: a body that begins anew is
+//! an [`Event::Upload`] first, and the [`Event::Aborted`] of the old one follows. Their ids tell them apart.
+//!
 //! Nothing that comes from the network makes a call fail: noise is counted ([`Peer::counters`]) and answered as RFC 7252 has it.
 //! Calls with an id that is no longer known do nothing: the other end may have ended the exchange at any time.
 
