@@ -10,7 +10,7 @@ use super::{
 use crate::{
     account::{Record, ServerAccount, ShortServerId},
     definitions,
-    model::{InstanceId, Path, Tree, TreeObject},
+    model::{InstanceId, Level, Path, Tree, TreeObject},
 };
 
 /// What all sessions share.
@@ -119,11 +119,12 @@ impl Context {
         object.instances.insert(instance, account.resources());
     }
 
-    /// Whether the resource at `path` holds a number, so that thresholds apply.
+    /// Whether there is one number at `path`, so that thresholds apply.
     pub(super) fn is_numeric(&self, path: &Path) -> bool {
         let definition = self.tree.object(path).map(|object| &object.definition);
         let resource = definition.zip(path.resource_id()).and_then(|(definition, id)| definition.resource(id));
-        resource.is_some_and(|resource| resource.kind.is_numeric())
+        let one = |multiple: bool| !multiple || path.level() == Level::ResourceInstance;
+        resource.is_some_and(|resource| resource.kind.is_numeric() && one(resource.multiple))
     }
 }
 

@@ -65,8 +65,10 @@ impl Session {
         let (token, path) = (observation.token, observation.path);
         if path.object_id() == Some(server::OBJECT_ID) {
             observation.reading(None);
-            let node = self.own_content(&path);
-            return self.content_read(cx, index, node);
+            return match self.own_content(&path) {
+                Some(node) => self.content_read(cx, index, node),
+                None => self.end_observation(cx, index, Some(Code::NOT_FOUND)),
+            };
         }
         let id = cx.operations.insert(cx.now, Pending::new(self.index, None, Work::Notify { token }));
         self.observations[index].reading(Some(id));

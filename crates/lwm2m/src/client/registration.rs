@@ -200,7 +200,10 @@ impl Session {
     pub(super) fn flow_lost(&mut self, cx: &mut Context, error: Option<FlowError>) {
         match (&self.state, error) {
             (State::Registered(_), _) => self.lost(cx, Loss::Moved),
-            (State::Registering { .. }, None) => self.attempt(cx),
+            (State::Registering { leaving: false, .. }, None) => self.attempt(cx),
+            (State::Registering { leaving: true, .. }, None) => {
+                self.attempt_failed(cx, Failure::Flow(FlowError::Unreachable));
+            }
             (State::Registering { .. } | State::Opening { .. }, Some(error)) => {
                 self.attempt_failed(cx, Failure::Flow(error));
             }

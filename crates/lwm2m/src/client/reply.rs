@@ -17,7 +17,7 @@ use super::{
 use crate::{
     definitions::server,
     format,
-    model::{Instances, Node, Path, Resource, ResourceInstanceId, Tree},
+    model::{Instances, Level, Node, Path, Resource, ResourceInstanceId, Tree},
 };
 
 impl Session {
@@ -136,17 +136,13 @@ impl Session {
         self.connection.peer().respond(cx.now, exchange, reply);
     }
 
-    /// What the server reads of its own account; `path` is there.
-    pub(super) fn own_content(&self, path: &Path) -> Node {
-        match path.resource_id() {
-            Some(id) => match self.account.value(id) {
-                Some(value) => Node::single(value),
-                // Only what is executed has no value, and that is not read.
-                None => Node::Instance(Default::default()),
-            },
-            None if path.instance_id().is_some() => Node::Instance(self.account.content()),
-            None => Node::Object(Instances::from([(self.instance, self.account.content())])),
-        }
+    /// What the server reads of its own account; `None` for an optional resource that is not set.
+    pub(super) fn own_content(&self, path: &Path) -> Option<Node> {
+        Some(match path.level() {
+            Level::Resource => Node::single(self.account.value(path.resource_id()?)?),
+            Level::Instance => Node::Instance(self.account.content()),
+            _ => Node::Object(Instances::from([(self.instance, self.account.content())])),
+        })
     }
 
     pub(super) fn chunk_done(&mut self, cx: &mut Context, id: OperationId, result: Result<(), ErrorCode>) {
@@ -179,7 +175,7 @@ pub(super) fn encode(
 ) -> Result<ContentFormat, Code> {
     let object = cx.tree.object(path).ok_or(Code::NOT_FOUND)?;
     let format = accept.unwrap_or_else(|| format::default_for(path, &object.definition));
-    if cx.settings.version == LwM2mVersion::V1_0 {
+    if cx.settings.version == LwM2mVersion::V1_0 && node.level() == path.level() {
         leave_out_what_is_not_offered(&cx.tree, path, node);
     }
     cx.scratch.clear();

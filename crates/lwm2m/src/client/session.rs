@@ -217,8 +217,10 @@ impl Session {
                     return self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
                 }
                 if own(&path) {
-                    let node = self.own_content(&path);
-                    return self.answer_read(cx, exchange, path, accept, begin, node);
+                    return match self.own_content(&path) {
+                        Some(node) => self.answer_read(cx, exchange, path, accept, begin, node),
+                        None => self.respond(cx, exchange, Code::NOT_FOUND),
+                    };
                 }
                 self.operate(cx, exchange, OperationKind::Read { path }, Work::Read { path, accept, observe: begin });
             }

@@ -90,6 +90,18 @@ fn is_observed_like_any_object() {
     assert_eq!((notification.token, notification.text()), (token, "90"));
 }
 
+/// RFC 7641 section 4.2: what is observed and goes, ends with 4.04.
+#[test]
+fn an_optional_resource_that_goes_ends_its_observation() {
+    let mut harness = Harness::registered_for_long();
+    assert_eq!(harness.code(Ask::put("/1/0/3", TEXT, b"90")), Code::CHANGED);
+    let token = harness.observe("/1/0/3");
+    assert_eq!(harness.code(Ask::put("/1/0", TLV, &[0xc1, 1, 0, 0xc1, 6, 1, 0xc1, 7, b'U'])), Code::CHANGED);
+    let notification = harness.take();
+    assert_eq!((notification.token, notification.code), (token, Code::NOT_FOUND));
+    assert_eq!(harness.next_event(), Event::Observed(vec![]));
+}
+
 /// 1/x/2 and 1/x/3 count where no attribute says otherwise.
 #[test]
 fn default_periods_count_for_observations() {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use lapwing_coap::Code;
 use lapwing_lwm2m::{
     account::Retry,
-    client::{Command, Event, Failure, FlowError, FlowEvent, Loss, Status},
+    client::{Command, Event, Failure, FlowError, FlowEvent, Loss, Status, Why},
 };
 
-use crate::harness::{Ask, Harness, seconds};
+use crate::harness::{Ask, Harness, More, seconds};
 
 fn failed(event: Event) -> (Failure, Option<Duration>) {
     match event {
@@ -199,7 +199,7 @@ fn open_requests_end_with_the_registration() {
     harness.client.handle_flow(harness.time(), flow, FlowEvent::Moved);
     harness.drive();
     let aborted: Vec<_> = harness.more.drain(..).collect();
-    assert_eq!(aborted, [crate::harness::More::Abort(read, lapwing_lwm2m::client::Why::Unreachable)]);
+    assert_eq!(aborted, [read, write].map(|id| More::Abort(id, Why::Unreachable)));
     harness.sent.clear();
     harness.complete(write, Ok(lapwing_lwm2m::client::Reply::Done));
     harness.expect_silence();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lapwing_coap::{Code, ContentFormat, MessageType};
 use lapwing_lwm2m::{
     account::{NEVER_LAPSES, Retry, ServerAccount, UriError},
-    client::{Client, Command, Config, ConfigError, Event, Failure, FlowEvent, LwM2mVersion, Status},
+    client::{Client, Command, Config, ConfigError, Event, Failure, FlowError, FlowEvent, LwM2mVersion, Status},
 };
 
 use crate::harness::{Ask, Harness, SEED, seconds};
@@ -114,10 +114,42 @@ fn a_server_that_is_gone_does_not_hold_up_the_end() {
 #[test]
 fn stops_at_once_when_it_is_not_registered() {
     let mut harness = Harness::new(Harness::config());
+    harness.network = Err(FlowError::Unreachable);
     harness.declare();
+    harness.next_event();
     harness.command(Command::Deregister);
     assert_eq!(harness.next_event(), Event::Stopped);
     assert_eq!(harness.flow, None);
+    harness.run_for(seconds(10_000));
+    assert_eq!(harness.opens.len(), 1);
+}
+
+/// The server may have the registration already, and would keep it until its lifetime ends.
+#[test]
+fn leaves_a_server_that_is_still_registering_it() {
+    let mut harness = Harness::new(Harness::config());
+    harness.declare();
+    let register = harness.take();
+    harness.command(Command::Deregister);
+    harness.expect_silence();
+    harness.answer_created(&register, &["rd", "a"]);
+    let deregister = harness.take();
+    assert_eq!((deregister.code, &deregister.path[..]), (Code::DELETE, &["rd".to_owned(), "a".to_owned()][..]));
+    harness.answer(&deregister, Code::DELETED);
+    assert_eq!(harness.next_event(), Event::Deregistered { server: 1, back_in: None });
+    assert_eq!(harness.next_event(), Event::Stopped);
+}
+
+#[test]
+fn leaves_a_network_that_changes_while_it_stops() {
+    let mut harness = Harness::new(Harness::config());
+    harness.declare();
+    harness.take();
+    harness.command(Command::Deregister);
+    let flow = harness.flow.unwrap();
+    harness.client.handle_flow(harness.time(), flow, FlowEvent::Moved);
+    assert_eq!(harness.next_event(), Event::Stopped);
+    assert_eq!((harness.opens.len(), harness.flow), (1, None));
 }
 
 /// int-104: the answer first, then the Update.

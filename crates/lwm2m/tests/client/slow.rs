@@ -60,7 +60,11 @@ fn a_mutation_past_its_deadline_runs_on() {
     let answer = harness.take();
     assert_eq!(answer.code, Code::SERVICE_UNAVAILABLE);
     harness.acknowledge(&answer);
-    assert!(harness.more.is_empty());
+    assert_eq!(
+        harness.more.pop_front(),
+        Some(More::Abort(write, Why::Deadline)),
+        "one that has not begun must not begin"
+    );
     harness.complete(write, Err(ErrorCode::Internal));
     harness.expect_silence();
 }
