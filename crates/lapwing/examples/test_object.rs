@@ -12,7 +12,8 @@ use lapwing::{
     Resource, ResourceId, Result, Staged, Value, WriteMode, WriteSet,
 };
 
-const RESOURCES: &[ResourceId] = &[0, 1, 2, 3, 4, 110, 120, 130, 140, 150, 160, 170, 1110, 1120, 1130, 1140, 1150, 1160, 1170];
+const RESOURCES: &[ResourceId] =
+    &[0, 1, 2, 3, 4, 110, 120, 130, 140, 150, 160, 170, 1110, 1120, 1130, 1140, 1150, 1160, 1170];
 
 struct TestObject {
     instances: Mutex<BTreeMap<InstanceId, Instance>>,
@@ -73,7 +74,9 @@ impl Object for TestObject {
             for write in set.iter() {
                 let values = instances.entry(write.instance).or_default();
                 match (write.mode, values.get_mut(&write.resource), write.value) {
-                    (WriteMode::Update, Some(Resource::Multiple(old)), Resource::Multiple(new)) => old.extend(new.clone()),
+                    (WriteMode::Update, Some(Resource::Multiple(old)), Resource::Multiple(new)) => {
+                        old.extend(new.clone())
+                    }
                     _ => drop(values.insert(write.resource, write.value.clone())),
                 }
             }
@@ -87,9 +90,11 @@ impl Object for TestObject {
         match resource {
             test_object::RESET_VALUES => *values = initial(),
             test_object::RANDOMIZE_VALUES => {
-                let next = values.get(&test_object::INTEGER_VALUE).and_then(Resource::value).and_then(Value::as_integer);
+                let next =
+                    values.get(&test_object::INTEGER_VALUE).and_then(Resource::value).and_then(Value::as_integer);
                 // Any other value will do: what is tested is that it changes.
-                let next = next.unwrap_or(0).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let next =
+                    next.unwrap_or(0).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 values.insert(test_object::INTEGER_VALUE, next.into());
             }
             test_object::CLEAR_VALUES => values.retain(|resource, _| *resource == test_object::ARGUMENTS_LIST),

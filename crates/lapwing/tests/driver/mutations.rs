@@ -67,25 +67,24 @@ async fn a_mutation_that_takes_too_long_runs_to_its_end_and_one_that_waits_for_i
     common::run(client, line);
     server.register().await;
 
-    // Each takes 4 s: the sixteenth begins at 60 s, when it has 2 s left, and the seventeenth has none.
+    // The third begins at 50 s, when it has 10 s left, and the fourth has none.
+    *state.working.lock().unwrap() = 25 * SECOND;
     let path = format!("/33000/0/{SETTING}");
-    let mut tokens: Vec<_> = (0..13).map(|_| server.request(Code::PUT, &path, b"1")).collect();
-    tokio::time::sleep(2 * SECOND).await;
-    tokens.extend((0..4).map(|_| server.request(Code::PUT, &path, b"1")));
-    let mut codes = std::collections::BTreeMap::new();
-    while codes.len() < tokens.len() {
+    for value in [b"1", b"2", b"3", b"4"] {
+        server.request(Code::PUT, &path, value);
+    }
+    let mut answers = Vec::new();
+    while answers.len() < 4 {
         let message = server.next().await;
         if message.code != Code::EMPTY {
-            codes.insert(message.token.as_bytes().to_vec(), message.code);
+            answers.push((message.at.as_secs(), message.code));
             server.acknowledge(&message);
         }
     }
-    let codes: Vec<Code> = codes.into_values().collect();
-    assert_eq!(codes[..15], [Code::CHANGED; 15]);
-    assert_eq!(codes[15..], [Code::SERVICE_UNAVAILABLE; 2]);
-    tokio::time::sleep(20 * SECOND).await;
-    let commits = state.log().iter().filter(|line| line.contains("commit")).count();
-    assert_eq!(commits, 16, "{:?}", state.log());
+    let (changed, unavailable) = (Code::CHANGED, Code::SERVICE_UNAVAILABLE);
+    assert_eq!(answers, [(25, changed), (50, changed), (60, unavailable), (60, unavailable)]);
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!(state.log(), ["0 stage 1", "25 commit 1", "25 stage 2", "50 commit 2", "50 stage 3", "75 commit 3"]);
 }
 
 #[tokio::test(start_paused = true)]

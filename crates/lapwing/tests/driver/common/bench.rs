@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) instances: Mutex<Vec<InstanceId>>,
     pub(crate) changes: Mutex<Option<Changes>>,
     pub(crate) observed: Mutex<Vec<Path>>,
+    /// How long a write or an execution takes.
+    pub(crate) working: Mutex<Duration>,
     /// How long a block takes to be stored.
     pub(crate) storing: Mutex<Duration>,
 }
@@ -57,6 +59,7 @@ pub(crate) struct Bench {
 pub(crate) fn client() -> (Client, Arc<State>) {
     let state = Arc::new(State::default());
     state.instances.lock().unwrap().push(0);
+    *state.working.lock().unwrap() = Duration::from_secs(4);
     let bench = Bench { state: Arc::clone(&state), began: Instant::now() };
     let client = Client::builder("bench").server("coap://server.example").lifetime(0).object(bench).build().unwrap();
     (client, state)
@@ -140,8 +143,9 @@ impl Object for Bench {
             return Err(Error::bad_request("negative"));
         }
         self.note(&format!("stage {value}"));
+        let working = *self.state.working.lock().unwrap();
         Ok(Staged::new(async move {
-            sleep(Duration::from_secs(4)).await;
+            sleep(working).await;
             *self.state.setting.lock().unwrap() = value;
             self.note(&format!("commit {value}"));
             Ok(())
@@ -156,7 +160,8 @@ impl Object for Bench {
             return Ok(After::reply(async move { Bench { state, began }.note("reboot") }));
         }
         self.note(&format!("begin {name}"));
-        sleep(Duration::from_secs(4)).await;
+        let working = *self.state.working.lock().unwrap();
+        sleep(working).await;
         self.note(&format!("end {name}"));
         Ok(After::default())
     }
