@@ -5,35 +5,9 @@ mod common;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::namespace::outside;
 use common::{PATIENCE, Running, Server, lapwing};
 use serde_json::json;
-
-/// Whether this test runs in the namespace that [`outside`] made.
-const INSIDE: &str = "LAPWING_TEST_NAMESPACE";
-
-/// Runs the named test again in new user and network namespaces, where it may set links up; `false` when this process is inside already.
-///
-/// Where the kernel gives no namespaces away the test is not run, and says so.
-fn outside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return false;
-    }
-    let namespaces = ["--user", "--map-root-user", "--net"];
-    if !Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("no namespaces here: {test} is not run");
-        return true;
-    }
-    let mut inner = Command::new("unshare");
-    inner.args(namespaces).arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
-    let outcome = inner.env(INSIDE, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&outcome.stdout);
-    assert!(
-        outcome.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&outcome.stderr)
-    );
-    true
-}
 
 fn ip(arguments: &str) {
     assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success(), "ip {arguments}");

@@ -64,7 +64,10 @@ enum Kind {
 
 fn subjects() -> Result<Vec<Subject>> {
     let agent = PathBuf::from(env!("CARGO_BIN_EXE_lapwing"));
-    let device = vec![Request::get("GET /3/0 (TLV)", &["3", "0"], 11_542), Request::get("GET /3/0/0 (text)", &["3", "0", "0"], 0)];
+    let device = vec![
+        Request::get("GET /3/0 (TLV)", &["3", "0"], 11_542),
+        Request::get("GET /3/0/0 (text)", &["3", "0", "0"], 0),
+    ];
     let label = vec![Request::get("GET /33000/0/1 (text)", &["33000", "0", "1"], 0)];
     let mut subjects = vec![
         Subject { name: "lapwing run", kind: Kind::Agent, program: agent.clone(), requests: device },
@@ -75,7 +78,9 @@ fn subjects() -> Result<Vec<Subject>> {
             let requests = vec![Request::get("GET / (text)", &[], 0)];
             subjects.push(Subject { name: "coap-server", kind: Kind::CoapServer, program, requests });
         }
-        None => println!("coap-server is not installed (Debian: libcoap3-bin), so there is nothing to compare with it.\n"),
+        None => {
+            println!("coap-server is not installed (Debian: libcoap3-bin), so there is nothing to compare with it.\n")
+        }
     }
     let echo = vec![Request::get("the datagram of GET /3/0/0", &["3", "0", "0"], 0)];
     let program = std::env::current_exe()?;

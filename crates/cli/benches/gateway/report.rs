@@ -15,7 +15,8 @@ pub(crate) fn requests(samples: &[(&'static str, &'static str, Sample)]) {
         if rows.iter().any(|row| (row.0, row.1) == (*subject, *request)) {
             continue;
         }
-        let own = || samples.iter().filter(|sample| (sample.0, sample.1) == (*subject, *request)).map(|sample| &sample.2);
+        let own =
+            || samples.iter().filter(|sample| (sample.0, sample.1) == (*subject, *request)).map(|sample| &sample.2);
         let cpu = median(&mut own().map(|sample| sample.cpu).collect::<Vec<_>>());
         let rate = median(&mut own().map(|sample| sample.rate).collect::<Vec<_>>());
         rows.push((subject, request, cpu.unwrap_or_default(), rate.unwrap_or_default()));
@@ -25,9 +26,8 @@ pub(crate) fn requests(samples: &[(&'static str, &'static str, Sample)]) {
     println!("| subject | request | CPU a request | of coap-server | of the echo | requests a second |");
     println!("| --- | --- | ---: | ---: | ---: | ---: |");
     for (subject, request, cpu, rate) in &rows {
-        let ratio = |to: Option<Duration>| {
-            to.map_or("-".into(), |to| format!("{:.2}", cpu.as_secs_f64() / to.as_secs_f64()))
-        };
+        let ratio =
+            |to: Option<Duration>| to.map_or("-".into(), |to| format!("{:.2}", cpu.as_secs_f64() / to.as_secs_f64()));
         let (to_server, to_echo) = (ratio(coap_server), ratio(echo));
         let cpu = cpu.as_secs_f64() * 1e6;
         println!("| {subject} | {request} | {cpu:.2} us | {to_server} | {to_echo} | {rate:.0} |");
@@ -37,7 +37,9 @@ pub(crate) fn requests(samples: &[(&'static str, &'static str, Sample)]) {
 
 /// One line for each program.
 pub(crate) fn processes(footprints: &[Footprint]) {
-    println!("| program | exec to registered | resident, idle | of it not file-backed | wake-ups a second, idle | stripped size |");
+    println!(
+        "| program | exec to registered | resident, idle | of it not file-backed | wake-ups a second, idle | stripped size |"
+    );
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     for footprint in footprints {
         let registered = footprint.registered.map_or("-".into(), |time| format!("{:.2} ms", time.as_secs_f64() * 1e3));

@@ -1,6 +1,8 @@
 //! The command as its users start it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod namespace;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
