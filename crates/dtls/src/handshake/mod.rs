@@ -1,0 +1,19 @@
+//! Handshake messages: their fragments, the messages themselves and the extensions of the two hellos (RFC 6347 section 4.2,
+//! RFC 5246 section 7.4).
+//!
+//! What is read here is well-formed; whether it belongs here is for the state machines.
+
+mod extension;
+mod fragment;
+mod hello;
+mod message;
+mod reassembly;
+
+pub use extension::{CertificateType, Extensions, List16, SignatureScheme, WELL_KNOWN_GROUP};
+pub use fragment::{Fragment, Fragments, HEADER};
+pub use hello::{ClientHello, EMPTY_RENEGOTIATION_INFO_SCSV, HelloVerifyRequest, ServerHello};
+pub use message::{CertificateRequest, Certificates, HandshakeType, NewSessionTicket};
+pub use reassembly::{Complete, Reassembly, Taken};
+
+#[cfg(test)]
+mod tests;
