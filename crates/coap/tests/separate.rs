@@ -139,6 +139,27 @@ fn open_exchanges_are_bounded() {
     assert_eq!(solo.peer.counters().overload, 1);
 }
 
+/// Separate responses that nobody acknowledges are sent for a minute and a half: they count, too.
+#[test]
+fn unacknowledged_separate_responses_are_bounded() {
+    let mut config = Config::default();
+    config.max_exchanges = 4;
+    let mut solo = Solo::new(config);
+    for id in 0..4 {
+        let exchange = solo.hear_request(&get(MessageType::Con, id, b"t"));
+        solo.pass(0.6);
+        solo.peer.respond(solo.now, exchange, Reply::new(Code::CONTENT));
+        solo.say();
+    }
+    assert_eq!(solo.hear(&get(MessageType::Con, 4, b"t")), None);
+    assert_eq!(kind_of(&solo.say_one()), (MessageType::Ack, Code::SERVICE_UNAVAILABLE));
+    for _ in 0..10 {
+        solo.pass(30.0);
+        solo.say();
+    }
+    solo.hear_request(&get(MessageType::Con, 5, b"t"));
+}
+
 mod settling {
     use super::*;
 
