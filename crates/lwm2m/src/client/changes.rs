@@ -13,6 +13,10 @@ use crate::{
     model::{Instance, Node, Path},
 };
 
+/// Paths with attributes that one server may have. Instances of resources are paths, too, and only the application knows which
+/// of 65,535 there are.
+const MAX_ATTRIBUTES: usize = 1_024;
+
 /// The changes that wait, the first of which may be on its way to the disk.
 #[derive(Default)]
 pub(super) struct Changes {
@@ -104,6 +108,9 @@ impl Session {
                 let object = cx.tree.object(path).ok_or(Code::NOT_FOUND)?;
                 let mut table = self.attributes.clone();
                 table.write(*path, changes, &object.definition).map_err(|_| Code::BAD_REQUEST)?;
+                if table.len() > MAX_ATTRIBUTES {
+                    return Err(Code::SERVICE_UNAVAILABLE);
+                }
                 Ok((table != self.attributes).then_some(State::Attributes(table)))
             }
         }

@@ -13,6 +13,9 @@ use crate::{
     model::{InstanceId, Level, Path, Tree, TreeObject},
 };
 
+/// Bytes kept for encoding the next answer: most fit, and then cost no allocation.
+const KEPT_SCRATCH: usize = 4 * 1024;
+
 /// What all sessions share.
 pub(super) struct Context {
     /// As it was in the last call.
@@ -79,6 +82,12 @@ impl Context {
 
     pub(super) fn event(&mut self, event: Event) {
         self.outputs.push_back(Item::Event(event));
+    }
+
+    /// Gives back what one large answer needed.
+    pub(super) fn trim(&mut self) {
+        self.scratch.clear();
+        self.scratch.shrink_to(KEPT_SCRATCH);
     }
 
     pub(super) fn random(&mut self) -> u32 {

@@ -212,6 +212,7 @@ impl Client {
                 break;
             }
         }
+        self.cx.trim();
         let operation = self.cx.operations.next_deadline().map(|due| (due, Reason::Operation));
         let next = self.sessions.iter().filter_map(Session::poll_timeout).chain(operation).min_by_key(|(due, _)| *due);
         next.map_or(Output::Wait(None, Reason::Idle), |(due, reason)| Output::Wait(Some(due), reason))

@@ -102,6 +102,12 @@ impl Operations {
         }
     }
 
+    pub(super) fn set_phase(&mut self, id: OperationId, phase: Phase) {
+        if let Some(pending) = self.get_mut(id) {
+            pending.phase = phase;
+        }
+    }
+
     pub(super) fn get_mut(&mut self, id: OperationId) -> Option<&mut Pending> {
         let slot = self.slots.get_mut((id.0 & u64::from(u32::MAX)) as usize)?;
         if u64::from(slot.generation) == id.0 >> 32 { slot.pending.as_mut() } else { None }
@@ -139,6 +145,11 @@ impl Operations {
             matches!(pending.phase, Phase::Open | Phase::Late) && !matches!(pending.work, Work::Notify { .. })
         };
         self.of(session).filter(|(_, pending)| counts(pending)).count()
+    }
+
+    /// How many operations of a session are answered and settle.
+    pub(super) fn settling(&self, session: usize) -> usize {
+        self.of(session).filter(|(_, pending)| pending.phase == Phase::Settling).count()
     }
 
     /// The next operation whose time is over.

@@ -128,6 +128,7 @@ impl Session {
     /// Begins an attempt to register: with a flow of its own, so that the server's name is resolved anew.
     pub(super) fn attempt(&mut self, cx: &mut Context) {
         self.close_flow(cx);
+        tracing::debug!(server = self.account.ssid, uri = %self.account.uri, "registering");
         self.flow = Some(cx.open(self.account.ssid, &self.account));
         self.state = State::Opening { since: cx.now };
     }
@@ -264,6 +265,7 @@ impl Session {
             return self.deregister(cx, Then::Stop);
         }
         self.connection.peer().set_silent(false);
+        tracing::debug!(server = self.account.ssid, "registered");
         cx.event(Event::Registered { server: self.account.ssid, after: cx.now.saturating_sub(since) });
         // What was declared or written while the answer was under way.
         self.update_if_changed(cx);
@@ -281,6 +283,7 @@ impl Session {
             Some(delay) => State::Waiting { until: cx.now + delay, disabled: false },
             None => State::Stopped,
         };
+        tracing::debug!(server = self.account.ssid, %reason, ?retry_in, "not registered");
         cx.event(Event::RegistrationFailed { server: self.account.ssid, reason, retry_in });
     }
 
@@ -289,6 +292,7 @@ impl Session {
         if !matches!(self.state, State::Registered(_)) {
             return;
         }
+        tracing::debug!(server = self.account.ssid, reason = %why, "registration lost");
         cx.event(Event::ServerLost { server: self.account.ssid, reason: why });
         self.end_service(cx);
         self.attempt(cx);

@@ -20,14 +20,24 @@ use crate::{
     model::{Instances, Level, Node, Path, Resource, ResourceInstanceId, Tree},
 };
 
+/// Executes of one server whose answers settle at a time; in a flood of more, none is worth waiting for.
+const MAX_SETTLING: usize = 32;
+
 impl Session {
     /// The application has answered.
     pub(super) fn complete(&mut self, cx: &mut Context, id: OperationId, reply: Result<Reply, ErrorCode>) {
         let Some(pending) = cx.operations.get_mut(id) else { return };
         let (exchange, phase, work) = (pending.exchange, pending.phase, pending.work.clone());
         if phase == Phase::Late {
-            tracing::info!(operation = id.0, success = reply.is_ok(), "late end of a mutation");
+            tracing::info!(
+                server = self.account.ssid,
+                operation = id.0,
+                success = reply.is_ok(),
+                "a mutation ended late"
+            );
             cx.operations.remove(id);
+        }
+        if phase != Phase::Open {
             return;
         }
         if let Work::Notify { token } = work {
@@ -36,12 +46,17 @@ impl Session {
         }
         let Some(exchange) = exchange else { return };
         match (work, reply) {
+            (Work::Execute, Ok(Reply::Done)) if cx.operations.settling(self.index) >= MAX_SETTLING => {
+                cx.operations.remove(id);
+                self.respond(cx, exchange, Code::CHANGED);
+                cx.outputs.push_back(Item::Settled(id));
+            }
             (Work::Execute, Ok(Reply::Done)) => {
-                pending.phase = Phase::Settling;
+                cx.operations.set_phase(id, Phase::Settling);
                 self.connection.peer().respond(cx.now, exchange, peer::Reply::new(Code::CHANGED).settle());
             }
             (Work::Read { .. }, Ok(Reply::Stream { size, etag })) => {
-                pending.phase = Phase::Serving;
+                cx.operations.set_phase(id, Phase::Serving);
                 let head = peer::Reply::new(Code::CONTENT).content_format(ContentFormat::OPAQUE).etag(&etag).settle();
                 self.connection.peer().respond_streamed(cx.now, exchange, head, size);
             }

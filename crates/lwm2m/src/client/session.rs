@@ -206,7 +206,10 @@ impl Session {
     fn request(&mut self, cx: &mut Context, exchange: ExchangeId, token: Token, plan: Plan) {
         let own = |path: &Path| path.object_id() == Some(server::OBJECT_ID);
         match plan {
-            Plan::Refuse(code) => self.respond(cx, exchange, code),
+            Plan::Refuse(code) => {
+                tracing::debug!(server = self.account.ssid, %code, "request refused");
+                self.respond(cx, exchange, code);
+            }
             Plan::Reassemble => self.connection.peer().receive(cx.now, exchange, peer::Receive::Reassemble),
             Plan::Read { path, accept, observe } => {
                 if observe != Observe::No {

@@ -70,6 +70,17 @@ fn contradictions_are_refused_as_a_whole() {
     assert_eq!(harness.write_attributes("/3/0/9", &["pmin=60", "pmax=10"]), Code::CHANGED, "pmax is ignored then");
 }
 
+#[test]
+fn attributes_are_bounded() {
+    let mut harness = Harness::registered_for_long();
+    for id in 0..1_024 {
+        assert_eq!(harness.write_attributes(&format!("/3/0/6/{id}"), &["pmin=1"]), Code::CHANGED);
+    }
+    assert_eq!(harness.write_attributes("/3/0/6/1024", &["pmin=1"]), Code::SERVICE_UNAVAILABLE);
+    assert_eq!(harness.write_attributes("/3/0/6/7", &["pmin"]), Code::CHANGED);
+    assert_eq!(harness.write_attributes("/3/0/6/1024", &["pmin=1"]), Code::CHANGED);
+}
+
 /// Attributes are acknowledged once they are durable, and outlive the process.
 #[test]
 fn attributes_are_kept() {

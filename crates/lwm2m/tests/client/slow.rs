@@ -96,6 +96,8 @@ fn an_execute_settles() {
     let (reboot, _) = harness.operation();
     harness.complete(reboot, Ok(Reply::Done));
     assert_eq!(harness.take().code, Code::CHANGED);
+    harness.complete(reboot, Ok(Reply::Done));
+    harness.expect_silence();
     harness.run_for(Duration::from_millis(2_999));
     assert!(harness.more.is_empty());
     harness.run_for(Duration::from_millis(1));
