@@ -5,8 +5,8 @@ import { act, Outcome } from "./action.js";
 import { h, uniqueId } from "./dom.js";
 import { form } from "./field.js";
 
-const TIMES = [["pmin", "At least", "s between two"], ["pmax", "At most", "s between two"]];
-const VALUES = [["gt", "When it passes", "going up or down"], ["lt", "When it passes", "(second limit)"], ["st", "When it moves by", ""]];
+const TIMES = [["pmin", "not sooner than", "s"], ["pmax", "not later than", "s"]];
+const VALUES = [["gt", "when it passes", ""], ["lt", "when it passes", ""], ["st", "when it changes by", ""]];
 
 export class AttributesForm {
   #target;

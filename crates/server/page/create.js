@@ -25,14 +25,17 @@ export class CreateForm {
       if (!resource.operations.includes("W") && !(resource.mandatory && resource.operations === "R")) continue;
       this.#fields.push({
         spec: resource,
-        field: new Field({ label: resource.name, type: resource.type, range: resource.range, units: resource.units, optional: !resource.mandatory }),
+        field: new Field({
+          label: resource.name, type: resource.type, range: resource.range, units: resource.units, optional: true,
+          hint: resource.mandatory ? "Needed" : "",
+        }),
       });
     }
     this.element = form({ label: `Create an instance of ${spec?.name ?? object}`, verb: "Create", submit: (go) => this.#submit(go), cancelled },
-      h("p", { class: "form-title" }, "New instance"),
+      h("p", {}, h("span", { class: "form-title" }, "New instance. "), h("span", { class: "hint" }, "What is left empty is left out.")),
       h("div", { class: "fields create" },
         h("div", { class: "field" }, h("label", { for: id }, "Instance"), h("div", { class: "field-line" }, this.#id),
-          h("span", { class: "hint" }, "Optional: the gateway chooses one")),
+          h("span", { class: "hint" }, "Left empty, the gateway chooses")),
         this.#fields.map(({ field }) => field.element)),
       this.#outcome.element);
   }

@@ -9,7 +9,7 @@ export class ExecuteForm {
   #spec;
   #done;
   #outcome = new Outcome();
-  #parameters = new Field({ label: "Arguments", type: "string", optional: true });
+  #parameters = new Field({ label: "Arguments", type: "string", hint: "Mostly none; else such as 5 or 0='text',1" });
   element;
 
   constructor(target, spec, { done, cancelled }) {

@@ -16,12 +16,12 @@ export class Field {
   #error;
   element;
 
-  /** `type` as in a definition; `value` is what stands in the input first. */
-  constructor({ label, type, value, range = "", units = "", optional = false }) {
+  /** `type` as in a definition; `value` is what stands in the input first; `optional` lets it be nothing. */
+  constructor({ label, type, value, range = "", units = "", hint = "", optional = false }) {
     this.#type = type || "string";
     const id = uniqueId("field");
     this.#error = h("span", { class: "field-error", id: `${id}-error`, hidden: true });
-    const hints = [HINTS[this.#type], range && `Range ${range}`, optional && "Optional"].filter(Boolean).join(" · ");
+    const hints = [hint, HINTS[this.#type], range && `Range ${range}`].filter(Boolean).join(" · ");
     this.#input = this.#make(id, editable(this.#type, value), optional);
     const described = [hints && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
     setAria(this.#input, "describedby", described);

@@ -35,23 +35,21 @@ export function span(seconds) {
 
 const trim = (number) => String(Math.round(number * 10) / 10);
 
-/** Long whole numbers in groups of three; a short one, such as a year or a port, stays as it is. */
-export function grouped(digits) {
-  const [, sign, whole, rest] = /^(-?)(\d+)(.*)$/.exec(digits) ?? [];
-  if (whole === undefined || whole.length < 5) return digits;
-  return sign + whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") + rest;
+/** The digits of a long whole number in groups of three; a short one, such as a year or a port, is one group. */
+export function groups(digits) {
+  return /^-?\d{6,}$/.test(digits) ? digits.split(/\B(?=(?:\d{3})+$)/) : [digits];
 }
 
 /** A number as a graph labels it. */
-export const label = (number) => grouped(String(Number(number.toPrecision(6))));
+export const label = (number) => groups(String(Number(number.toPrecision(6)))).join("\u202f");
 
 /** The text of one value, and where it is shortened or a translation, the exact one. */
-export function show(type, value, units = "") {
+export function show(type, value) {
   switch (type) {
     case "STRING": return { text: value, empty: value === "" };
     case "INTEGER":
-    case "UNSIGNED_INTEGER": return { text: units ? grouped(value) : value, exact: value };
-    case "FLOAT": return { text: label(Number(value)), exact: value };
+    case "UNSIGNED_INTEGER": return { text: value, groups: groups(value) };
+    case "FLOAT": return { text: String(Number(Number(value).toPrecision(7))), exact: value };
     case "BOOLEAN": return { text: String(value) };
     case "TIME": return { text: fullTime(value), exact: new Date(value).toISOString() };
     case "OPAQUE": return { text: hex(value), exact: value, empty: value === "", code: true };

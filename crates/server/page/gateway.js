@@ -22,10 +22,9 @@ export class Gateway {
     fill(main, this.#head, h("div", { class: "gateway-body" }, this.#nav, this.#place));
     const mine = (listener) => (which) => { if (which === endpoint) listener(); };
     this.#stop = [
-      model.on("gateways", () => this.#drawHead()),
+      model.on("gateways", () => { this.#drawHead(); this.#view?.setGone(Boolean(model.gateways.get(endpoint).gone)); }),
       model.on("objects", mine(() => this.#objectsChanged())),
       model.on("registered", mine(() => this.refresh())),
-      model.on("gone", mine(() => this.#view?.setGone(true))),
       model.on("specs", mine(() => { this.#drawNav(); this.#drawObject(); })),
     ];
     this.#drawHead();

@@ -16,9 +16,17 @@ export function options(text) {
   return map;
 }
 
+/** What a message has to do with more than itself. */
+function tag(message, known, took) {
+  if (known.get("Accept")?.[0] === "application/link-format") return "discover";
+  if (!known.has("Observe")) return null;
+  if (!message.incoming) return known.get("Observe")[0] === "1" ? "cancel" : "observe";
+  return took === null ? "notify" : null;
+}
+
 /** One line about a message: what it asks or answers. */
 export function summary(message) {
-  if (!message.code) return message.type === "RST" ? "Reset" : message.type === "ACK" ? "Acknowledged, answer follows" : "Ping";
+  if (!message.code) return { RST: "Reset", ACK: message.incoming ? "Acknowledged, answer follows" : "Acknowledged" }[message.type] ?? "Ping";
   const known = options(message.options);
   const path = known.has("Uri-Path") ? `/${known.get("Uri-Path").join("/")}` : "";
   const query = known.has("Uri-Query") ? `?${known.get("Uri-Query").join("&")}` : "";
@@ -121,16 +129,17 @@ export class Log {
   #entry(message, took) {
     const failed = /^[45]/.test(message.code ?? "") || message.type === "RST";
     const known = options(message.options);
-    const observe = known.has("Observe");
     const about = message.incoming && /^\d/.test(message.code ?? "") ? this.#paths.get(message.token) : null;
-    return h("li", { class: `message ${message.incoming ? "in" : "out"}${failed ? " failed" : ""}` },
+    const label = tag(message, known, took);
+    const kind = failed ? " failed" : message.code ? "" : " empty-message";
+    return h("li", { class: `message ${message.incoming ? "in" : "out"}${kind}` },
       h("details", {},
         h("summary", {},
           h("span", { class: "direction" },
             h("span", { aria: { hidden: true } }, message.incoming ? "←" : "→"),
             h("span", { class: "sr-only" }, message.incoming ? "from the gateway" : "to the gateway")),
           h("span", { class: "line" }, summary(message), about ? h("span", { class: "about" }, ` /${about}`) : null),
-          observe ? h("span", { class: "tag" }, "observe") : null,
+          label ? h("span", { class: "tag" }, label) : null,
           h("span", { class: "kind" }, message.type),
           took === null ? null : h("span", { class: "took" }, `${took} ms`),
           h("time", {}, clockTimeExact(message.timestamp))),

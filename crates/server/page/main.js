@@ -47,8 +47,10 @@ function show() {
 }
 
 function overview() {
+  const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   document.title = "Lapwing";
   fill(main, welcome(server, model, route().endpoint));
+  if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
 let known = null; // the endpoints that were there, to say who came
@@ -63,7 +65,12 @@ function gatewaysChanged() {
 }
 
 async function refresh() {
-  const [clients, endpoints] = await Promise.all([api.clients(), api.serverEndpoints()]);
+  let clients, endpoints;
+  try {
+    [clients, endpoints] = await Promise.all([api.clients(), api.serverEndpoints()]);
+  } catch {
+    return connection(false); // the stream will open again, and this is called again
+  }
   server = endpoints;
   const address = endpoints[0]?.uri.full;
   fill(document.getElementById("where"), address ? ["Devices register at ", h("code", {}, address)] : "");
@@ -90,5 +97,6 @@ function tick() {
 model.on("gateways", gatewaysChanged);
 model.on("gone", (endpoint) => announce(`${endpoint} is no longer registered`));
 addEventListener("hashchange", () => { show(); main.focus({ preventScroll: true }); });
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
 follow(model, { refresh, state: connection });
 setInterval(tick, 1000);

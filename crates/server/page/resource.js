@@ -139,10 +139,12 @@ export class ResourceRow {
   }
 
   #one(type, index, value, units) {
-    const { text, exact, empty, code } = show(type, value, units);
+    const { text, groups, exact, empty, code } = show(type, value);
+    // Groups stand apart by style alone, so that what is copied is the number.
+    const shown = groups ? groups.map((digits) => h("span", { class: "digits" }, digits)) : text;
     return h("span", { class: "one" },
       index === null ? null : h("span", { class: "index" }, index),
-      empty ? h("span", { class: "faint" }, "empty") : h(code ? "code" : "span", { class: "reading", title: exact && exact !== text ? exact : null }, text),
+      empty ? h("span", { class: "faint" }, "empty") : h(code ? "code" : "span", { class: "reading", title: exact && exact !== text ? exact : null }, shown),
       units && !empty ? h("span", { class: "units" }, units) : null);
   }
 
