@@ -13,7 +13,9 @@ function steps(history, until, height, margin) {
   const flat = low === high;
   if (flat) { low -= 1; high += 1; }
   const from = history[0].at;
-  const width = Math.max(until - from, 1);
+  // A value that has only just come holds for a while too, or it would be no more than a stroke at the edge.
+  const last = values.length > 1 ? history.at(-1).at : from;
+  const width = Math.max(until - from, (last - from) * 1.04, 1);
   const x = (time) => ((time - from) / width) * WIDTH;
   const y = (value) => margin + (1 - (value - low) / (high - low)) * (height - 2 * margin);
   const corners = [];
