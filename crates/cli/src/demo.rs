@@ -15,7 +15,7 @@ use crate::serve::{bind, page, reachable};
 use crate::shutdown::Shutdown;
 
 pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
-    logging::start("warn");
+    logging::start(logging::QUIET);
     let mut config = load(options.config.as_deref())?;
     let endpoint = options.endpoint.or(config.endpoint.take()).unwrap_or_else(agent::host_name);
     config.endpoint = Some(endpoint.clone());

@@ -7,6 +7,14 @@ use tracing_subscriber::EnvFilter;
 /// The variable that holds the filter, such as `debug` or `lapwing=trace,warn`.
 const VARIABLE: &str = "LAPWING_LOG";
 
+/// What is said by default. The driver's own words on registrations are left out: the agent says the same with the server's URI.
+pub(crate) const QUIET: &str =
+    "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn";
+
+/// The same, and what becomes of the registration.
+pub(crate) const AGENT: &str = "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn,\
+     lapwing_gateway=info";
+
 /// Starts logging; `default` is the filter where the environment has none that can be used.
 pub(crate) fn start(default: &str) {
     let wanted = std::env::var(VARIABLE).ok();
@@ -18,6 +26,6 @@ pub(crate) fn start(default: &str) {
     };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().with_target(false).init();
     if let Some(error) = complaint {
-        tracing::warn!(%error, "{VARIABLE} is not a filter; `{default}` is used");
+        tracing::warn!("{VARIABLE} is not a filter ({error}); the default is used");
     }
 }

@@ -9,7 +9,7 @@ use crate::logging;
 use crate::shutdown::Shutdown;
 
 pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
-    logging::start("warn,lapwing_gateway=info");
+    logging::start(logging::AGENT);
     let mut config = load(options.config.as_deref())?;
     config.server = options.server.or(config.server);
     config.endpoint = options.endpoint.or(config.endpoint);

@@ -12,7 +12,7 @@ use crate::logging;
 use crate::shutdown::Shutdown;
 
 pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
-    logging::start("warn");
+    logging::start(logging::QUIET);
     crate::runtime()?.block_on(async {
         let mut shutdown = Shutdown::new()?;
         let server = bind(&options).await?;

@@ -66,6 +66,20 @@ fn the_configuration_sets_what_the_device_says_and_how_it_reboots() {
 }
 
 #[test]
+fn what_the_server_changed_outlives_a_restart_where_a_state_folder_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    fs::write(&file, format!("lifetime = 120\nstate = '{}'\n", folder.path().join("state").display())).unwrap();
+    let server = Server::start();
+    let configured = ["--config", file.to_str().unwrap()];
+    let agent = server.agent("gw", &configured);
+    assert_eq!(server.manage(&["write", "/1/0/1", "600"]).text(), "2.04 CHANGED");
+    assert_eq!(agent.stop(Signal::TERM).0, Some(0));
+    let _agent = server.agent("gw", &configured);
+    assert_eq!(server.clients()[0]["lifetime"], json!(600));
+}
+
+#[test]
 fn the_device_object_tells_of_this_machine() {
     let server = Server::start();
     let _agent = server.agent("gw", &[]);
@@ -92,7 +106,10 @@ fn a_server_that_cannot_be_reached_is_told_and_tried_again() {
     lost.says("gw cannot register at coap://no-such-host.invalid: ");
     lost.says("; trying again in ");
     assert!(lost.is_running());
-    assert_eq!(lost.stop(Signal::TERM).0, Some(0));
+    let (code, _, said) = lost.stop(Signal::TERM);
+    assert_eq!(code, Some(0));
+    let clear = |line: &str| line.starts_with(" WARN gw cannot register at coap://no-such-host.invalid: ");
+    assert!(said.lines().all(clear), "one line an attempt: {said}");
 
     // A server that comes later is found, with nobody's help.
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
