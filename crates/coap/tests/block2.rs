@@ -102,7 +102,7 @@ fn blocks_of_a_snapshot_are_served_in_any_order_until_it_expires() {
     }
     assert_eq!(solo.hear(&get_block(6, Some(block(5, false, BlockSize::B1024)))), None);
     assert_eq!(Message::parse(&solo.say_one()).unwrap().code, Code::BAD_REQUEST, "beyond the end");
-    assert_eq!(solo.peer.memory().snapshots, 5000);
+    assert!((5000..5100).contains(&solo.peer.memory().snapshots));
     assert_eq!(solo.peer.poll_timeout().unwrap().1, Timer::Transfer);
     solo.pass(248.0);
     assert_eq!(solo.peer.memory().snapshots, 0);

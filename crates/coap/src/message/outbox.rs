@@ -12,9 +12,9 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Where answers to noise stop: an engine that does not drain the outbox must not make it grow.
-    const NOISE_LIMIT: usize = 4 * 1024;
-    /// What an empty outbox keeps allocated at most.
+    /// Where answers to noise stop, in bytes and in datagrams: an engine that does not drain the outbox must not make it grow.
+    const NOISE_LIMIT: (usize, usize) = (1024, 64);
+    /// What an empty outbox keeps allocated at most, in bytes.
     const KEPT: usize = 2 * 1024;
 
     /// Lets `write` put one datagram at the end of the buffer, and gives that datagram.
@@ -41,9 +41,10 @@ impl Outbox {
         }
     }
 
-    /// Whether so much waits already that answers to noise are left out.
+    /// Whether so much waits already that answers to noise are left out, and retransmissions wait.
     pub(crate) fn is_flooded(&self) -> bool {
-        self.bytes.len() >= Self::NOISE_LIMIT
+        let (bytes, datagrams) = Self::NOISE_LIMIT;
+        self.bytes.len() >= bytes || self.datagrams.len() >= datagrams
     }
 
     /// Moves the next datagram to the end of `buffer`.

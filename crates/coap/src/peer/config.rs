@@ -16,7 +16,7 @@ pub struct Config {
     /// or refused (4.13 with Size1). Default 64 KiB.
     pub max_body: usize,
     /// Bytes for what is remembered of answered messages, so that their duplicates get the same answer. At least
-    /// 8 KiB; default 40 KiB, which is room for 1,350 requests that must not run twice within EXCHANGE_LIFETIME.
+    /// 8 KiB; default 36 KiB, which is room for 1,200 requests that must not run twice within EXCHANGE_LIFETIME.
     pub answers: usize,
     /// How many inbound requests may be open at a time, or wait for the acknowledgement of their separate response; a request
     /// beyond is answered 5.03. Default 16.
@@ -45,7 +45,7 @@ impl Default for Config {
             transmission,
             block_size: BlockSize::B1024,
             max_body: 64 * 1024,
-            answers: 40 * 1024,
+            answers: 36 * 1024,
             max_exchanges: 16,
             max_requests: 64,
             max_observations: 256,

@@ -93,7 +93,7 @@ pub struct Memory {
     pub answers: usize,
     /// Bodies being reassembled. At most [`Config::max_body`].
     pub bodies_in: usize,
-    /// Snapshots being handed out in blocks. At most [`Config::max_body`].
+    /// Snapshots being handed out in blocks. At most [`Config::max_body`] and some 100 bytes.
     pub snapshots: usize,
     /// Open exchanges of the other end and their answers on the way. At most [`Config::max_exchanges`] of some 1.2 KiB.
     pub exchanges: usize,
@@ -134,6 +134,9 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// For how many events an empty queue keeps its memory.
+    const EVENTS_KEPT: usize = 8;
+
     /// A peer about which nothing is known yet. `seed` must be unpredictable: tokens, message IDs and time-outs are drawn
     /// from it (RFC 7252 sections 4.4, 5.3.1).
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
@@ -162,7 +165,11 @@ impl Peer {
     /// The next event that a timer or a call has caused.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         self.release_delivered();
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() && self.events.capacity() > Self::EVENTS_KEPT {
+            self.events.shrink_to(Self::EVENTS_KEPT);
+        }
+        event
     }
 
     /// Appends the next datagram to `buffer` and gives its place there. Confirmable messages that waited for others begin their
@@ -197,7 +204,7 @@ impl Peer {
         Memory {
             answers: self.messages.answers.memory(),
             bodies_in: self.bodies_in(),
-            snapshots: self.snapshots.bytes(),
+            snapshots: self.snapshots.memory(),
             exchanges,
             requests: requests + flights.memory(own),
             observations: observations + self.observers.memory() + notifications,

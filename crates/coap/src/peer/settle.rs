@@ -6,8 +6,17 @@ use super::{Abort, Event, Peer};
 use crate::exchange::{ExchangeId, Owner, Settling, Turn};
 
 impl Peer {
-    /// Begins to watch an answer that was sent just now; `in_flight` if it must be acknowledged.
+    /// How many answers are watched at a time. Those that must be acknowledged are exchanges, and fewer.
+    const SETTLING: usize = 16;
+
+    /// Begins to watch an answer that was sent just now; `in_flight` if it must be acknowledged. Of too many the oldest counts as
+    /// settled: whoever has sent as many requests since would have repeated that one.
     pub(super) fn watch(&mut self, now: Duration, exchange: ExchangeId, turn: &Turn, in_flight: bool) {
+        if self.settling.len() >= Self::SETTLING {
+            let oldest = self.settling.iter().position(|settling| !settling.in_flight).unwrap_or_default();
+            let settled = self.settling.remove(oldest);
+            self.events.push_back(Event::Settled(settled.exchange));
+        }
         let parameters = &self.messages.config.transmission;
         self.settling.push(Settling {
             exchange,

@@ -20,7 +20,8 @@ impl Peer {
         flights.into_iter().chain(exchanges).chain(requests).chain(settling).chain(snapshots).min()
     }
 
-    /// Does what is due. Call at the time that [`Peer::poll_timeout`] gave; earlier or later does no harm.
+    /// Does what is due. Call at the time that [`Peer::poll_timeout`] gave; earlier or later does no harm. Where much is due at
+    /// once, [`Peer::poll_timeout`] gives the same time again for the rest of it.
     pub fn handle_timeout(&mut self, now: Duration) {
         self.now = now;
         self.release_delivered();
@@ -30,8 +31,9 @@ impl Peer {
         self.settle(now);
     }
 
+    /// As much as the outbox takes at a time: the rest stays due, for the call after it was drained.
     fn retransmit(&mut self, now: Duration) {
-        loop {
+        while !self.messages.outbox.is_flooded() {
             let (observers, events) = (&mut self.observers, &mut self.events);
             let newer = |owner| {
                 let Owner::Notification(notification, token) = owner else { return None };
