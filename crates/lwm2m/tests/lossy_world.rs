@@ -116,7 +116,13 @@ fn stormy(seed: u64, mutant: Mutant) -> Result<(), String> {
         operator.work(&mut town);
     }
     let result = (0..2).try_for_each(|number| recovered(&mut town, number, last[number]));
-    result.map_err(|error| format!("seed {seed}: {error}"))
+    result.map_err(|error| told(&town, seed, mutant, &error))
+}
+
+/// What went wrong, with what went over the wire where nobody wanted it to go wrong.
+fn told(town: &Town, seed: u64, mutant: Mutant, error: &str) -> String {
+    let ladder = if mutant == Mutant::None { town.ladder() } else { String::new() };
+    format!("seed {seed}: {error}\n{ladder}")
 }
 
 /// The client is registered and observed, the server has its last value, and hears of the next one at once.
@@ -172,7 +178,10 @@ fn drizzly(seed: u64, mutant: Mutant) -> Result<bool, String> {
     town.run(seconds(100));
     let lost = town.gateways[0].events.iter().any(|(_, event)| matches!(event, Event::NotificationLost { .. }));
     let known = notified(&town, 0);
-    if lost || known == demanded { Ok(lost) } else { Err(format!("seed {seed}: {demanded:?} became {known:?}")) }
+    if lost || known == demanded {
+        return Ok(lost);
+    }
+    Err(told(&town, seed, mutant, &format!("{demanded:?} became {known:?}")))
 }
 
 fn all(seeds: std::ops::Range<u64>, judge: impl Fn(u64) -> Result<(), String>) {
@@ -216,4 +225,10 @@ fn worlds_of_one_seed_are_the_same() {
         (format!("{:?}", town.world.statistics()), format!("{:?}", town.events))
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+#[ignore = "soak: minutes"]
+fn soak_twenty_thousand_worlds() {
+    all(1_000..21_000, |seed| stormy(seed, Mutant::None).and_then(|()| drizzly(seed, Mutant::None).map(drop)));
 }

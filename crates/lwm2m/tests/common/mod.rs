@@ -157,10 +157,17 @@ impl Town {
     }
 }
 
+impl Town {
+    /// What went over the wire lately, decoded.
+    pub fn ladder(&self) -> String {
+        self.world.trace().ladder(|datagram| describe(datagram).to_string())
+    }
+}
+
 impl Drop for Town {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.world.trace().ladder(|datagram| describe(datagram).to_string()));
+            eprintln!("{}", self.ladder());
         }
     }
 }
