@@ -12,7 +12,10 @@ use crate::{
     attributes::Changes,
     definitions::{security, server},
     format,
-    model::{Instance, InstanceId, Level, Node, ObjectDefinition, ObjectId, Path, Resource, Tree, TreeObject, Value},
+    model::{
+        Instance, InstanceId, Level, Node, ObjectDefinition, ObjectId, Path, Resource, ResourceId, Tree, TreeObject,
+        Value,
+    },
 };
 
 /// What the checks look at.
@@ -224,8 +227,10 @@ fn write(
     if body == Body::Begun {
         return Ok(Plan::Reassemble);
     }
-    let node = format::decode(format, &path, &object.definition, request.payload).map_err(|error| error.code())?;
-    if let Node::Instance(resources) = &node {
+    let mut node = format::decode(format, &path, &object.definition, request.payload).map_err(|error| error.code())?;
+    if let Node::Instance(resources) = &mut node {
+        // Optional resources that are not there must not fail the write of those that are (LwM2M Core 1.1.1 section 6.3.3).
+        resources.retain(|id, _| is_supported(*id, path, view));
         check_resources(resources.keys().copied(), path, object, view)?;
     }
     object.definition.check(&path, &node).map_err(|_| Code::BAD_REQUEST)?;
@@ -248,10 +253,8 @@ fn check_resources(
     object: &TreeObject,
     view: &View<'_>,
 ) -> Result<(), Code> {
-    let instance = path.up_to(Level::Instance);
-    let own = path.object_id() == Some(server::OBJECT_ID);
     for id in resources {
-        let there = view.tree.has(&instance.resource(id)) || own && ServerAccount::is_writable(id);
+        let there = is_supported(id, path, view);
         match object.definition.resource(id) {
             Some(resource) if there && resource.operations.writable() => {}
             Some(_) if there => return Err(Code::METHOD_NOT_ALLOWED),
@@ -259,6 +262,12 @@ fn check_resources(
         }
     }
     Ok(())
+}
+
+/// Whether the instance at `path` has this resource; an account's optional ones come to be by being written.
+fn is_supported(id: ResourceId, path: Path, view: &View<'_>) -> bool {
+    let own = path.object_id() == Some(server::OBJECT_ID);
+    view.tree.has(&path.up_to(Level::Instance).resource(id)) || own && ServerAccount::is_writable(id)
 }
 
 fn execute(path: Path, request: &Request<'_>, body: Body, object: &TreeObject, view: &View<'_>) -> Result<Plan, Code> {
@@ -291,11 +300,13 @@ fn create(request: &Request<'_>, body: Body, object: &TreeObject) -> Result<Plan
     if body == Body::Begun {
         return Ok(Plan::Reassemble);
     }
-    let (instance, resources) =
+    let (instance, mut resources) =
         format::tlv::decode_create(definition, request.payload).map_err(|error| error.code())?;
     if instance.is_some_and(|instance| object.instances.contains_key(&instance)) {
         return Err(Code::BAD_REQUEST);
     }
+    // A client may ignore optional resources that it does not have (LwM2M Core 1.1 section 6.3.7).
+    resources.retain(|id, _| definition.resource(*id).is_some());
     check_new_instance(definition, &resources)?;
     Ok(Plan::Create { object: definition.id, instance, resources })
 }

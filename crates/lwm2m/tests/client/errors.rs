@@ -35,7 +35,6 @@ fn what_is_not_there_is_not_found() {
         assert_eq!(harness.write_attributes(path, &["pmin=1"]), Code::NOT_FOUND, "{path}");
     }
     assert_eq!(harness.code(Ask::new(Code::POST, "/3/0/99")), Code::NOT_FOUND);
-    assert_eq!(harness.code(Ask::post("/3441/0", TLV, &[0xc1, 77, 1])), Code::NOT_FOUND);
 }
 
 /// RFC 7252 section 5.8: methods that are not supported are 4.05; so are the composite operations, which LwM2M 1.0 and a
