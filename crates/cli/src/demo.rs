@@ -32,7 +32,7 @@ pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
                 let after = registered(&mut events).await.context("the agent stopped")?;
                 let registration = handle.registration(&endpoint).await.context("the registration ended at once")?;
                 println!("{page}");
-                println!("{endpoint} registered in {} ms", after.as_millis());
+                println!("{endpoint} registered in {:.1} ms", 1e3 * after.as_secs_f64());
                 println!("{} objects", registration.objects.len());
                 anyhow::Ok(())
             };

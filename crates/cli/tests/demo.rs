@@ -12,7 +12,7 @@ fn the_demonstration_prints_three_lines_and_de_registers_when_interrupted() {
     assert!(page.starts_with("http://127.0.0.1:") && page.ends_with('/'), "{page}");
     let registered = demo.line();
     let time = registered.strip_prefix("here registered in ").and_then(|rest| rest.strip_suffix(" ms"));
-    assert!(time.is_some_and(|time| time.parse::<u64>().is_ok()), "{registered}");
+    assert!(time.is_some_and(|time| time.parse::<f64>().is_ok()), "{registered}");
     let objects = demo.line();
     let clients = lapwing(&["manage", "--api", &page, "clients", "--json"]).json();
     let offered = clients[0]["availableInstances"].as_object().unwrap().len();

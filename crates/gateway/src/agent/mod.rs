@@ -116,7 +116,7 @@ async fn report(mut events: Events, endpoint: &str, server: &str) {
     while let Some(event) = events.next().await {
         match event {
             Event::Registered { after, .. } => {
-                tracing::info!("{endpoint} registered at {server} in {} ms", after.as_millis());
+                tracing::info!("{endpoint} registered at {server} in {:.1} ms", 1e3 * after.as_secs_f64());
             }
             Event::RegistrationFailed { reason, retry_in: Some(wait), .. } => {
                 tracing::warn!("{endpoint} cannot register at {server}: {reason}; trying again in {}", seconds(wait));
