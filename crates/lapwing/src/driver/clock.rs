@@ -62,7 +62,7 @@ impl BootClock {
 impl Clock for BootClock {
     fn now(&self) -> Now {
         let unix = since_zero(clock_gettime(ClockId::Realtime));
-        Now::new(since_zero(clock_gettime(ClockId::Boottime)), (unix >= PLAUSIBLE).then_some(unix))
+        Now::new(since_zero(clock_gettime(ClockId::Boottime)), believable(unix))
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
@@ -85,6 +85,10 @@ impl Clock for BootClock {
             }
         }
     }
+}
+
+fn believable(unix: Duration) -> Option<Duration> {
+    (unix >= PLAUSIBLE).then_some(unix)
 }
 
 fn since_zero(time: Timespec) -> Duration {
@@ -126,5 +130,44 @@ impl Clock for TokioClock {
             self.sleep.as_mut().reset(deadline);
         }
         self.sleep.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_alarm_comes_at_its_time_and_not_before() {
+        let mut clock = BootClock::new().unwrap();
+        let began = clock.now().elapsed;
+        let millisecond = Duration::from_millis(1);
+        for deadline in [began + 20 * millisecond, began + 30 * millisecond, began, Duration::ZERO] {
+            poll_fn(|cx| clock.poll_until(cx, Some(deadline))).await;
+            assert!(clock.now().elapsed >= deadline);
+        }
+        assert!(clock.now().elapsed < began + Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn a_later_call_replaces_the_deadline() {
+        let mut clock = BootClock::new().unwrap();
+        let soon = clock.now().elapsed + Duration::from_millis(20);
+        let far = soon + Duration::from_secs(1000);
+        for deadline in [Some(soon), Some(far), None, Some(far), None] {
+            let early = poll_fn(|cx| Poll::Ready(clock.poll_until(cx, deadline).is_ready())).await;
+            assert!(!early, "{deadline:?}");
+        }
+        let forgotten = poll_fn(|cx| clock.poll_until(cx, None));
+        assert!(tokio::time::timeout(Duration::from_millis(60), forgotten).await.is_err());
+        poll_fn(|cx| clock.poll_until(cx, Some(soon))).await;
+    }
+
+    #[test]
+    fn a_wall_clock_of_1970_is_not_believed() {
+        assert_eq!(believable(Duration::from_secs(3_600)), None);
+        assert_eq!(believable(PLAUSIBLE), Some(PLAUSIBLE));
     }
 }

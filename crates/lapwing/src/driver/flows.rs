@@ -126,7 +126,7 @@ impl<N: Net> Flow<N> {
                     }
                     Err(error) => {
                         let (server, host) = (self.target.server, self.target.host());
-                        tracing::warn!(server, host, %error, "cannot reach the server");
+                        tracing::debug!(server, host, %error, "not connected");
                         (Way::Gone, FlowEvent::Failed(blame(&error)))
                     }
                 };

@@ -23,6 +23,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use lapwing_lwm2m::Now;
+use lapwing_lwm2m::account::ShortServerId;
 use lapwing_lwm2m::client::{self as engine, Command, Event, Output};
 
 pub use clock::{BootClock, Clock, TokioClock};
@@ -221,7 +222,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
     }
 
     fn on_event(&mut self, event: Event) {
-        log(&event);
+        self.log(&event);
         match &event {
             Event::Observed(paths) => self.objects.watch(paths),
             Event::Stopped => self.stopped = self.farewell.is_some(),
@@ -231,28 +232,34 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
             self.engine.accounts().filter_map(|account| Some((account.ssid, self.engine.status(account.ssid)?)));
         self.shared.publish(servers, event);
     }
+
+    fn log(&self, event: &Event) {
+        let uri = |server: &ShortServerId| {
+            let account = self.engine.accounts().find(|account| account.ssid == *server);
+            account.map_or("", |account| account.uri.as_str())
+        };
+        match event {
+            Event::Registered { server, after } => tracing::info!(server, uri = uri(server), ?after, "registered"),
+            Event::Updated { server } => tracing::debug!(server, "registration updated"),
+            Event::RegistrationFailed { server, reason, retry_in: Some(retry_in) } => {
+                tracing::warn!(server, uri = uri(server), %reason, ?retry_in, "not registered");
+            }
+            Event::RegistrationFailed { server, reason, retry_in: None } => {
+                tracing::error!(server, uri = uri(server), %reason, "not registered, and out of attempts");
+            }
+            Event::ServerLost { server, reason } => {
+                tracing::warn!(server, uri = uri(server), %reason, "registration lost");
+            }
+            Event::Deregistered { server, .. } => tracing::info!(server, uri = uri(server), "de-registered"),
+            Event::NotificationLost { server, path } => tracing::warn!(server, %path, "notification lost"),
+            other => tracing::debug!(?other),
+        }
+    }
 }
 
 impl<N: Net, C, D> Drop for Driver<N, C, D> {
     fn drop(&mut self) {
         self.shared.close();
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::Registered { server, after } => tracing::info!(server, ?after, "registered"),
-        Event::Updated { server } => tracing::debug!(server, "registration updated"),
-        Event::RegistrationFailed { server, reason, retry_in: Some(retry_in) } => {
-            tracing::warn!(server, %reason, ?retry_in, "not registered");
-        }
-        Event::RegistrationFailed { server, reason, retry_in: None } => {
-            tracing::error!(server, %reason, "not registered, and out of attempts");
-        }
-        Event::ServerLost { server, reason } => tracing::warn!(server, %reason, "registration lost"),
-        Event::Deregistered { server, .. } => tracing::info!(server, "de-registered"),
-        Event::NotificationLost { server, path } => tracing::warn!(server, %path, "notification lost"),
-        other => tracing::debug!(?other),
     }
 }
 
@@ -271,6 +278,3 @@ pub fn terminated() -> std::io::Result<impl Future<Output = ()> + Send> {
         }
     }))
 }
-
-#[cfg(test)]
-mod tests;

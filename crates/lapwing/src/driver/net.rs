@@ -112,7 +112,8 @@ impl Net for Udp {
 
 /// A UDP socket connected to one peer.
 ///
-/// It waits for datagrams alone: tokio's own socket waits for room to send too, and is woken each time a datagram has left.
+/// It waits for datagrams alone: tokio's own socket waits for room to send too, and is woken each time a datagram has left. That
+/// the peer refused one (ICMP port unreachable) is said when the next is sent.
 #[derive(Debug)]
 pub struct UdpPeer {
     socket: AsyncFd<UdpSocket>,
@@ -167,5 +168,51 @@ impl Socket for UdpPeer {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             sent => sent.map(drop),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_did_not_answer_gives_way_to_the_next() {
+        let addresses: Vec<SocketAddr> =
+            ["[::1]:1", "127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap()).into();
+        let after = |address: usize, answered| {
+            Previous::choose(Some(Previous { address: addresses[address], answered }), &addresses)
+        };
+        assert_eq!(Previous::choose(None, &addresses), Some(addresses[0]));
+        assert_eq!(after(0, false), Some(addresses[1]));
+        assert_eq!(after(1, true), Some(addresses[1]));
+        assert_eq!(after(2, false), Some(addresses[0]));
+        // The name leads elsewhere now.
+        let gone = Previous { address: "192.0.2.1:1".parse().unwrap(), answered: true };
+        assert_eq!(Previous::choose(Some(gone), &addresses), Some(addresses[0]));
+        assert_eq!(Previous::choose(Some(gone), &[]), None);
+    }
+
+    #[tokio::test]
+    async fn a_local_port_is_kept_for_both_families() {
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let net = Udp::from_port(free);
+        let over_ipv4 = net.connect("127.0.0.1", 9, None).await.unwrap();
+        let over_ipv6 = net.connect("::1", 9, None).await.unwrap();
+        assert_eq!((over_ipv4.local().port(), over_ipv6.local().port()), (free, free));
+        assert_eq!(
+            (over_ipv4.peer().to_string(), over_ipv6.peer().to_string()),
+            ("127.0.0.1:9".into(), "[::1]:9".into())
+        );
+        let again = net.reconnect(over_ipv4).unwrap();
+        assert_eq!(again.local().port(), free);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_refuses_says_so() {
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let socket = Udp::default().connect("127.0.0.1", free, None).await.unwrap();
+        socket.send(b"anybody?").unwrap();
+        let refused = socket.send(b"nobody?");
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

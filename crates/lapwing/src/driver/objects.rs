@@ -13,12 +13,18 @@ const MAX_IDLE: usize = 4;
 /// The application's objects, and what the driver keeps about each.
 pub(super) struct Objects(Vec<Entry>);
 
+/// An operation as the engine knows it, and where it is traced.
+pub(super) struct Asked {
+    pub(super) id: OperationId,
+    pub(super) span: tracing::Span,
+}
+
 /// One object.
 pub(super) struct Entry {
     pub(super) object: Arc<dyn Erased>,
     pub(super) pending: Pending,
     /// Mutations that wait for the one that is running.
-    pub(super) waiting: VecDeque<(OperationId, Mutation)>,
+    pub(super) waiting: VecDeque<(Asked, Mutation)>,
     pub(super) mutating: bool,
     id: ObjectId,
     definition: DefinitionRef,
@@ -53,7 +59,7 @@ impl Objects {
     pub(super) fn forget_waiting(&mut self, id: OperationId) -> bool {
         self.0.iter_mut().any(|entry| {
             let before = entry.waiting.len();
-            entry.waiting.retain(|(waiting, _)| *waiting != id);
+            entry.waiting.retain(|(asked, _)| asked.id != id);
             entry.waiting.len() < before
         })
     }

@@ -6,7 +6,7 @@ use lapwing_lwm2m::Now;
 use lapwing_lwm2m::client::{self, Client, ErrorCode, OperationId, OperationKind, Reply, Why, WriteMode};
 use lapwing_lwm2m::model::{Instance, Level, Node, ObjectId, Path, Resource};
 
-use super::objects::Objects;
+use super::objects::{Asked, Objects};
 use super::signal::Signal;
 use super::tasks::Tasks;
 use crate::object::{After, Error, Feed, Mutation, Outcome, Result, Task, WriteSet};
@@ -33,12 +33,11 @@ enum Running {
 }
 
 struct Operation {
-    id: OperationId,
+    asked: Asked,
     path: Path,
     kind: Kind,
     /// The engine has given it up: its answer goes nowhere.
     aborted: bool,
-    span: tracing::Span,
     task: Task,
 }
 
@@ -64,6 +63,8 @@ impl Operations {
     /// Begins an operation; it may end at once.
     pub(super) fn begin(&mut self, sides: &mut Sides<'_>, id: OperationId, operation: client::Operation) {
         let path = operation.kind.path();
+        let span = tracing::debug_span!("server", ssid = operation.origin.server());
+        let asked = Asked { id, span: span.in_scope(|| tracing::debug_span!("operation", ?id, %path)) };
         let Some(entry) = sides.objects.get(&path) else {
             return sides.engine.complete(sides.now, id, Err(ErrorCode::NotFound));
         };
@@ -78,14 +79,14 @@ impl Operations {
                 let Some(mutation) = as_mutation(mutation) else {
                     return sides.engine.complete(sides.now, id, Err(ErrorCode::NotImplemented));
                 };
-                entry.waiting.push_back((id, mutation));
+                entry.waiting.push_back((asked, mutation));
                 if !entry.mutating {
                     self.turns.extend(path.object_id());
                 }
                 return self.take_turns(sides);
             }
         };
-        self.start(sides, id, path, kind, task);
+        self.start(sides, asked, path, kind, task);
         self.take_turns(sides);
     }
 
@@ -149,18 +150,17 @@ impl Operations {
         while let Some(object) = self.turns.pop() {
             let Some(entry) = sides.objects.get(&Path::object(object)) else { continue };
             entry.mutating = false;
-            if let Some((id, mutation)) = entry.waiting.pop_front() {
+            if let Some((asked, mutation)) = entry.waiting.pop_front() {
                 entry.mutating = true;
                 let (path, touched) = touched_by(object, &mutation);
                 let task = Arc::clone(&entry.object).mutate(mutation);
-                self.start(sides, id, path, Kind::Mutation(touched), task);
+                self.start(sides, asked, path, Kind::Mutation(touched), task);
             }
         }
     }
 
-    fn start(&mut self, sides: &mut Sides<'_>, id: OperationId, path: Path, kind: Kind, task: Task) {
-        let span = tracing::debug_span!("operation", ?id, %path);
-        let running = Running::Operation(Operation { id, path, kind, aborted: false, span, task });
+    fn start(&mut self, sides: &mut Sides<'_>, asked: Asked, path: Path, kind: Kind, task: Task) {
+        let running = Running::Operation(Operation { asked, path, kind, aborted: false, task });
         if let Some((running, result)) = self.tasks.start(running, |running, cx| running.poll(cx, sides)) {
             self.end(sides, running, result);
         }
@@ -168,7 +168,7 @@ impl Operations {
 
     fn end(&mut self, sides: &mut Sides<'_>, running: Running, result: Option<Result<Outcome>>) {
         let (Running::Operation(operation), Some(mut result)) = (running, result) else { return };
-        let Operation { id, path, kind, aborted, span, task } = operation;
+        let Operation { asked: Asked { id, span }, path, kind, aborted, task } = operation;
         let _entered = span.enter();
         let mut touched = Touched::Unknown;
         match kind {
@@ -232,19 +232,19 @@ impl Operations {
 
 impl Running {
     fn is(&self, id: OperationId) -> bool {
-        matches!(self, Running::Operation(operation) if operation.id == id)
+        matches!(self, Running::Operation(operation) if operation.asked.id == id)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, sides: &mut Sides<'_>) -> Poll<Option<Result<Outcome>>> {
         match self {
             Running::After(future) => future.as_mut().poll(cx).map(|()| None),
             Running::Operation(operation) => {
-                let _entered = operation.span.enter();
+                let _entered = operation.asked.span.enter();
                 let result = operation.task.poll(cx);
                 if let Kind::Receive(feed) = &operation.kind
                     && feed.take_stored()
                 {
-                    sides.engine.chunk_done(sides.now, operation.id, Ok(()));
+                    sides.engine.chunk_done(sides.now, operation.asked.id, Ok(()));
                 }
                 result.map(Some)
             }

@@ -107,3 +107,45 @@ async fn a_shutdown_while_registering_de_registers_too() {
     server.send(MessageType::Ack, Code::DELETED, deregister.id, deregister.token, &[], b"");
     running.await.unwrap().unwrap();
 }
+
+/// Without DTLS a server knows a client by its address.
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_address_changes_registers_anew_at_once() {
+    let (line, mut server) = common::line();
+    let (client, _) = bench::client();
+    let handle = client.handle();
+    common::run(client, line.clone());
+    server.register().await;
+    server.silence(Duration::from_secs(1)).await;
+
+    // A hint without a change does no harm.
+    handle.network_changed();
+    server.silence(Duration::from_secs(100)).await;
+
+    *line.local.lock().unwrap() = ([198, 51, 100, 7], 40_000).into();
+    handle.network_changed();
+    let asked = server.began.elapsed();
+    let register = server.next().await;
+    assert_eq!((register.code, register.path.join("/").as_str()), (Code::POST, "rd"));
+    assert!(register.at < asked + Duration::from_millis(100), "{register:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_comes_up_is_tried_at_once() {
+    let (line, mut server) = common::line();
+    // About 16 s are to pass before the fifth attempt.
+    for _ in 0..4 {
+        line.outcomes.lock().unwrap().push_back(io::Error::from(io::ErrorKind::NetworkUnreachable));
+    }
+    let (client, _) = bench::client();
+    let handle = client.handle();
+    let mut events = handle.events();
+    common::run(client, line);
+    for _ in 0..4 {
+        assert!(matches!(events.next().await, Some(Event::RegistrationFailed { .. })));
+    }
+    let came_up = server.began.elapsed();
+    handle.network_changed();
+    let register = server.next().await;
+    assert!(register.at < came_up + Duration::from_millis(100), "{came_up:?} {register:?}");
+}

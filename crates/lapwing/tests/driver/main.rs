@@ -1,6 +1,7 @@
 //! The driver under tokio's paused clock, on a network of one line with the test at its other end.
 
 mod common;
+mod durability;
 mod lifecycle;
 mod mutations;
 mod observation;

@@ -31,6 +31,8 @@ pub(crate) struct Line {
     to_server: UnboundedSender<Vec<u8>>,
     from_server: Arc<Mutex<Option<UnboundedReceiver<Vec<u8>>>>>,
     pub(crate) outcomes: Arc<Mutex<VecDeque<io::Error>>>,
+    /// Where on this machine the way to the server starts now.
+    pub(crate) local: Arc<Mutex<SocketAddr>>,
     pub(crate) lookups: Arc<Mutex<Vec<Lookup>>>,
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct LineSocket {
     to_server: UnboundedSender<Vec<u8>>,
     from_server: Option<UnboundedReceiver<Vec<u8>>>,
     home: Arc<Mutex<Option<UnboundedReceiver<Vec<u8>>>>>,
+    local: SocketAddr,
 }
 
 impl Drop for LineSocket {
@@ -56,6 +59,7 @@ pub(crate) fn line() -> (Line, Server) {
         to_server,
         from_server: Arc::new(Mutex::new(Some(from_server))),
         outcomes: Arc::default(),
+        local: Arc::new(Mutex::new(([192, 0, 2, 1], 40_000).into())),
         lookups: Arc::default(),
     };
     (line, Server { to_client, from_client, next_id: 1, began: Instant::now() })
@@ -90,19 +94,21 @@ impl Net for Line {
                 to_server: self.to_server.clone(),
                 from_server: self.from_server.lock().unwrap().take(),
                 home: Arc::clone(&self.from_server),
+                local: *self.local.lock().unwrap(),
             }),
         };
         async move { opened }
     }
 
-    fn reconnect(&self, socket: LineSocket) -> io::Result<LineSocket> {
+    fn reconnect(&self, mut socket: LineSocket) -> io::Result<LineSocket> {
+        socket.local = *self.local.lock().unwrap();
         Ok(socket)
     }
 }
 
 impl Socket for LineSocket {
     fn local(&self) -> SocketAddr {
-        ([192, 0, 2, 1], 40_000).into()
+        self.local
     }
 
     fn peer(&self) -> SocketAddr {
@@ -133,6 +139,7 @@ pub(crate) struct Received {
     pub(crate) id: u16,
     pub(crate) token: Token,
     pub(crate) path: Vec<String>,
+    pub(crate) queries: Vec<String>,
     pub(crate) block1: Option<Block>,
     pub(crate) observe: Option<u32>,
     pub(crate) payload: Vec<u8>,
@@ -157,6 +164,7 @@ impl Server {
             id: message.id,
             token: message.token,
             path: message.options.uri_path().map(str::to_owned).collect(),
+            queries: message.options.uri_query().map(str::to_owned).collect(),
             block1: message.options.block1().unwrap(),
             observe: message.options.observe(),
             payload: message.payload.to_vec(),
@@ -189,11 +197,12 @@ impl Server {
     }
 
     /// Takes the registration that comes next.
-    pub(crate) async fn register(&mut self) {
+    pub(crate) async fn register(&mut self) -> Received {
         let register = self.next().await;
         assert_eq!((register.code, register.path.as_slice()), (Code::POST, &["rd".to_owned()][..]));
         let location: [(u16, &[u8]); 2] = [(option::LOCATION_PATH, b"rd"), (option::LOCATION_PATH, b"1")];
         self.send(MessageType::Ack, Code::CREATED, register.id, register.token, &location, b"");
+        register
     }
 
     /// Sends a request with a message ID and token of its own; what it wants read is to come as text.
