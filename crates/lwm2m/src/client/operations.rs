@@ -147,11 +147,6 @@ impl Operations {
         self.of(session).filter(|(_, pending)| counts(pending)).count()
     }
 
-    /// How many operations of a session are answered and settle.
-    pub(super) fn settling(&self, session: usize) -> usize {
-        self.of(session).filter(|(_, pending)| pending.phase == Phase::Settling).count()
-    }
-
     /// The next operation whose time is over.
     pub(super) fn expired(&self, now: Duration) -> Option<OperationId> {
         self.deadlines().find(|(deadline, _)| *deadline <= now).map(|(_, id)| id)

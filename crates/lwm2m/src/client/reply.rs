@@ -20,9 +20,6 @@ use crate::{
     model::{Instances, Level, Node, Path, Resource, ResourceInstanceId, Tree},
 };
 
-/// Executes of one server whose answers settle at a time; in a flood of more, none is worth waiting for.
-const MAX_SETTLING: usize = 32;
-
 impl Session {
     /// The application has answered.
     pub(super) fn complete(&mut self, cx: &mut Context, id: OperationId, reply: Result<Reply, ErrorCode>) {
@@ -46,11 +43,6 @@ impl Session {
         }
         let Some(exchange) = exchange else { return };
         match (work, reply) {
-            (Work::Execute, Ok(Reply::Done)) if cx.operations.settling(self.index) >= MAX_SETTLING => {
-                cx.operations.remove(id);
-                self.respond(cx, exchange, Code::CHANGED);
-                cx.outputs.push_back(Item::Settled(id));
-            }
             (Work::Execute, Ok(Reply::Done)) => {
                 cx.operations.set_phase(id, Phase::Settling);
                 self.connection.peer().respond(cx.now, exchange, peer::Reply::new(Code::CHANGED).settle());

@@ -26,7 +26,7 @@ pub struct ServerConfig {
     /// Endpoints without a registration whose observations are remembered at most, the first to leave goes first.
     /// Default 1,024.
     pub remembered: usize,
-    /// Messages that the exchange log holds at most; 0 keeps none and costs nothing. Default 500.
+    /// Messages that the exchange log holds at most, of together at most 1 MiB; 0 keeps none and costs nothing. Default 500.
     pub log: usize,
 }
 

@@ -53,11 +53,16 @@ impl fmt::Display for LogEntry {
 pub(super) struct Log {
     entries: VecDeque<Arc<LogEntry>>,
     limit: usize,
+    /// Of all their datagrams.
+    bytes: usize,
 }
 
 impl Log {
+    /// Bytes of datagrams held at most: strangers choose how long theirs are.
+    const BYTES: usize = 1024 * 1024;
+
     pub(super) fn new(limit: usize) -> Log {
-        Log { entries: VecDeque::new(), limit }
+        Log { entries: VecDeque::new(), limit, bytes: 0 }
     }
 
     pub(super) fn is_off(&self) -> bool {
@@ -65,10 +70,12 @@ impl Log {
     }
 
     pub(super) fn push(&mut self, entry: Arc<LogEntry>) {
-        if self.entries.len() == self.limit {
-            self.entries.pop_front();
-        }
+        self.bytes += entry.datagram.len();
         self.entries.push_back(entry);
+        while self.entries.len() > self.limit || self.bytes > Self::BYTES {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.datagram.len();
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<LogEntry>> {

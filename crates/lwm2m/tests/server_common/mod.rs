@@ -277,6 +277,11 @@ impl Bench {
         (seen, self.answer(id))
     }
 
+    /// Frees what the server has said so far.
+    pub fn forget(&mut self) {
+        (self.sent, self.events, self.answers) = Default::default();
+    }
+
     /// The events so far, forgotten here.
     pub fn events(&mut self) -> Vec<ServerEvent> {
         std::mem::take(&mut self.events)
