@@ -1,4 +1,4 @@
-// The form that sets when an observed value is notified (LwM2M 1.1 core section 5.1.2).
+// The form that sets when an observed value is notified (LwM2M 1.1 core section 7.3.2).
 
 import * as api from "./api.js";
 import { act, Outcome } from "./action.js";

@@ -84,6 +84,14 @@ fn invalid_attributes_are_400() {
 }
 
 #[test]
+fn unknown_paths_are_404() {
+    let (server, _device) = gateway();
+    for path in ["/api", "/api/client", "/api/objectspecs", "/api/server", "/favicon.ico"] {
+        server.get(path).is_error(404, "Nothing is here");
+    }
+}
+
+#[test]
 fn unknown_methods_are_405() {
     let (server, _device) = gateway();
     for (method, path) in [
