@@ -159,6 +159,8 @@ fn requests_time_out_and_dropped_ones_are_cancelled() {
 
         let dropped = timeout(Duration::from_millis(50), handle.request(registration, read(), None)).await;
         assert!(dropped.is_err());
+        // Commands are taken in their order: once this is answered, the cancellation has been taken too.
+        assert!(handle.registration("gw").await.is_some());
         let request = client.receive().await;
         let seen = Message::parse(&request).expect("a message");
         let mut late = Vec::new();
