@@ -3,6 +3,8 @@
 //! Nothing in this crate reads a clock, opens a socket or spawns a task: datagrams and the elapsed time go in, datagrams and
 //! events come out. It knows nothing of CoAP. There is no cryptographic primitive of our own in it.
 //!
+//! - [`Client`]: one server, and one association with it.
+//! - [`Server`]: the clients of one socket.
 //! - [`record`]: records, with and without a Connection ID, and the replay window (RFC 6347 section 4.1, RFC 9146).
 //! - [`handshake`]: handshake messages, their fragments and extensions (RFC 6347 section 4.2, RFC 5246 section 7.4).
 //! - [`crypto`]: what is made of RustCrypto's primitives: secrets, protection of records.
@@ -10,8 +12,27 @@
 //! - [`alert`]: alerts (RFC 5246 section 7.2).
 
 pub mod alert;
+mod association;
+mod client;
+mod config;
 pub mod credentials;
 pub mod crypto;
+mod event;
+mod export;
+mod flight;
 pub mod handshake;
+mod outbox;
+mod protection;
 pub mod record;
+pub mod server;
+mod session;
 mod wire;
+
+pub use client::{Client, Event, Timer};
+pub use config::{ClientConfig, DEFAULT_MAX_DATAGRAM, LEAST_MAX_DATAGRAM, Retransmission, ServerConfig};
+pub use crypto::CipherSuite;
+pub use event::{Closed, Counters, Established, Failure, SendError};
+pub use export::Export;
+pub use record::ConnectionId;
+pub use server::{AssociationId, Server};
+pub use session::Session;

@@ -15,5 +15,7 @@ pub use hello::{ClientHello, EMPTY_RENEGOTIATION_INFO_SCSV, HelloVerifyRequest, 
 pub use message::{CertificateRequest, Certificates, HandshakeType, NewSessionTicket};
 pub use reassembly::{Complete, Reassembly, Taken};
 
+pub(crate) use fragment::put_header as put_fragment_header;
+
 #[cfg(test)]
 mod tests;

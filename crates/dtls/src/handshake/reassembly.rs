@@ -149,12 +149,22 @@ impl Reassembly {
         }
     }
 
-    /// The next message, if all of it has come.
-    pub fn pop(&mut self) -> Option<Complete> {
-        let index = self.partial.iter().position(|p| p.sequence == self.next && p.missing == 0)?;
-        let partial = self.partial.swap_remove(index);
-        self.next = self.next.wrapping_add(1);
+    /// The next message, if all of it has come. It stays until [`Reassembly::accept`] or [`Reassembly::refuse`].
+    #[must_use]
+    pub fn complete(&self) -> Option<Complete> {
+        let partial = self.partial.iter().find(|p| p.sequence == self.next && p.missing == 0)?;
         Some(Complete::new(partial.kind, partial.sequence, &partial.bytes))
+    }
+
+    /// The next message was taken: the one after it is the next.
+    pub fn accept(&mut self) {
+        self.refuse();
+        self.next = self.next.wrapping_add(1);
+    }
+
+    /// The next message was not the right one: whatever comes in its place is taken.
+    pub fn refuse(&mut self) {
+        self.partial.retain(|partial| partial.sequence != self.next);
     }
 
     /// How many bytes of messages are held.

@@ -149,6 +149,12 @@ fn part(whole: &Complete, offset: usize, length: usize) -> Fragment<'_> {
     Fragment { kind: whole.kind, length: whole.body().len(), sequence: whole.sequence, offset, body }
 }
 
+fn pop(reassembly: &mut Reassembly) -> Option<Complete> {
+    let message = reassembly.complete()?;
+    reassembly.accept();
+    Some(message)
+}
+
 #[test]
 fn fragments_are_read_one_after_another_and_a_bad_one_ends_them() {
     let message = Complete::new(HandshakeType::Finished, 3, &[7; 12]);
@@ -184,7 +190,7 @@ fn messages_come_in_order_however_their_fragments_came() {
             let size = if length == 0 { 0 } else { 1 + random.below(length - offset) };
             let taken = reassembly.add(&part(whole, offset, size));
             assert_eq!(taken == Taken::Old, usize::from(whole.sequence) < got.len());
-            got.extend(core::iter::from_fn(|| reassembly.pop()));
+            got.extend(core::iter::from_fn(|| pop(&mut reassembly)));
         }
         assert_eq!(got, messages);
         assert_eq!(reassembly.memory(), 0);
@@ -204,7 +210,7 @@ fn reassembly_is_bounded_and_the_next_message_always_finds_room() {
     let next = whole(0);
     assert_eq!(reassembly.add(&part(&next, 0, body.len())), Taken::Kept);
     assert!(reassembly.memory() <= Reassembly::MAX_TOTAL);
-    assert_eq!(reassembly.pop(), Some(next));
+    assert_eq!(pop(&mut reassembly), Some(next));
     let long = Complete::new(HandshakeType::Certificate, 1, &vec![1; Reassembly::MAX_MESSAGE + 1]);
     assert_eq!(reassembly.add(&part(&long, 0, 1)), Taken::Refused);
 }
@@ -217,5 +223,17 @@ fn a_whole_message_takes_the_place_of_a_part_that_contradicts_it() {
     assert_eq!(reassembly.add(&part(&forged, 0, 10)), Taken::Kept);
     assert_eq!(reassembly.add(&part(&real, 0, 40)), Taken::Refused);
     assert_eq!(reassembly.add(&part(&real, 0, 80)), Taken::Kept);
-    assert_eq!(reassembly.pop(), Some(real));
+    assert_eq!(pop(&mut reassembly), Some(real));
+}
+
+#[test]
+fn a_refused_message_leaves_its_place_to_another() {
+    let mut reassembly = Reassembly::new(0);
+    let forged = Complete::new(HandshakeType::ServerHello, 0, &[9; 80]);
+    let real = Complete::new(HandshakeType::ServerHello, 0, &[1; 80]);
+    assert_eq!(reassembly.add(&part(&forged, 0, 80)), Taken::Kept);
+    assert_eq!(reassembly.complete(), Some(forged));
+    reassembly.refuse();
+    assert_eq!(reassembly.add(&part(&real, 0, 80)), Taken::Kept);
+    assert_eq!(pop(&mut reassembly), Some(real));
 }

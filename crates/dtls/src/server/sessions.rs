@@ -1,0 +1,121 @@
+//! Sessions that clients may resume: by a ticket, which the client keeps, or by an id (RFC 5077, RFC 5246 section 7.3).
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use ccm::{
+    Ccm, KeyInit,
+    aead::{AeadInOut, Nonce},
+    consts::{U12, U16},
+};
+use rand_chacha::{ChaCha20Rng, rand_core::Rng};
+use zeroize::Zeroizing;
+
+use crate::{session::Secrets, wire::Reader};
+
+type Aead = Ccm<aes::Aes128, U16, U12>;
+
+/// The server's memory of sessions.
+pub(super) struct Sessions {
+    key: Aead,
+    /// Tells our tickets from those of another key.
+    name: [u8; 16],
+    lifetime: Duration,
+    most: usize,
+    by_id: BTreeMap<[u8; 32], (Duration, Secrets)>,
+    /// Ids, the oldest first.
+    order: VecDeque<[u8; 32]>,
+}
+
+impl Sessions {
+    const NONCE: usize = 12;
+    const TAG: usize = 16;
+
+    pub(super) fn new(key: &[u8; 16], lifetime: Duration, most: usize) -> Self {
+        let key = Aead::new(key.into());
+        let mut name = [0; 16];
+        // A fingerprint of the key: the tag of nothing, with a nonce that no ticket has.
+        let nonce = Nonce::<Aead>::default();
+        if let Ok(tag) = key.encrypt_inout_detached(&nonce, b"name", (&mut [][..]).into()) {
+            name = tag.into();
+        }
+        Self { key, name, lifetime, most, by_id: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    pub(super) const fn is_enabled(&self) -> bool {
+        !self.lifetime.is_zero()
+    }
+
+    pub(super) fn lifetime_hint(&self) -> u32 {
+        u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// A ticket: name of the key, nonce, sealed time and session (RFC 5077 section 4).
+    pub(super) fn seal(&self, now: Duration, secrets: &Secrets, rng: &mut ChaCha20Rng) -> Vec<u8> {
+        let mut nonce = Nonce::<Aead>::default();
+        rng.fill_bytes(&mut nonce[1..]);
+        // The nonce of zeros is that of the name.
+        nonce[0] = 1;
+        let mut content = Zeroizing::new(Vec::with_capacity(128 + secrets.identity.len()));
+        content.extend_from_slice(&now.as_secs().to_be_bytes());
+        secrets.put(&mut content);
+        let mut ticket = [&self.name[..], &nonce].concat();
+        match self.key.encrypt_inout_detached(&nonce, &self.name, content.as_mut_slice().into()) {
+            Ok(tag) => {
+                ticket.extend_from_slice(&content);
+                ticket.extend_from_slice(&tag);
+                ticket
+            }
+            // Longer than an AEAD takes: no ticket.
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The session of a ticket that is ours, whole and young enough.
+    pub(super) fn open(&self, now: Duration, ticket: &[u8]) -> Option<Secrets> {
+        let rest = ticket.strip_prefix(&self.name)?;
+        let (nonce, rest) = rest.split_at_checked(Self::NONCE)?;
+        let (content, tag) = rest.split_at_checked(rest.len().checked_sub(Self::TAG)?)?;
+        let mut content = Zeroizing::new(content.to_vec());
+        let (nonce, tag) = (nonce.try_into().ok()?, tag.try_into().ok()?);
+        self.key.decrypt_inout_detached(&nonce, &self.name, content.as_mut_slice().into(), &tag).ok()?;
+        let mut reader = Reader(&content);
+        let sealed = Duration::from_secs(u64::from_be_bytes(reader.array()?));
+        let secrets = Secrets::read(&mut reader)?;
+        reader.end(secrets).filter(|_| self.is_alive(now, sealed))
+    }
+
+    fn is_alive(&self, now: Duration, since: Duration) -> bool {
+        // A ticket from the future is one of a time before a restart.
+        now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < self.lifetime.as_secs())
+    }
+
+    /// Remembers a session; the oldest gives way.
+    pub(super) fn insert(&mut self, now: Duration, id: [u8; 32], secrets: Secrets) {
+        while self.order.len() >= self.most {
+            match self.order.pop_front() {
+                Some(oldest) => drop(self.by_id.remove(&oldest)),
+                None => return,
+            }
+        }
+        self.order.push_back(id);
+        self.by_id.insert(id, (now, secrets));
+    }
+
+    /// The session of this id.
+    pub(super) fn get(&self, now: Duration, id: &[u8]) -> Option<Secrets> {
+        let (since, secrets) = self.by_id.get(<&[u8; 32]>::try_from(id).ok()?)?;
+        self.is_alive(now, *since).then(|| secrets.clone())
+    }
+
+    pub(super) fn forget_identity(&mut self, identity: &[u8]) {
+        self.by_id.retain(|_, (_, secrets)| secrets.identity != identity);
+        self.order.retain(|id| self.by_id.contains_key(id));
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.by_id.values().map(|(_, secrets)| 64 + size_of::<(Duration, Secrets)>() + secrets.identity.len()).sum()
+    }
+}
