@@ -1,65 +1,22 @@
 //! Who an end is, and whom it believes.
+//!
+//! - [`Psk`]: a pre-shared key (RFC 4279).
+//! - [`Identity`]: a raw public key or certificates, with the private key (RFC 7250, RFC 5280).
+//! - [`ServerTrust`]: which server a client believes, as LwM2M's Security object has it.
+//! - [`ClientTrust`]: which clients a server believes.
+//!
+//! What is verified here is who *may* hold a key. That the other end does hold it is shown by its signature in the handshake.
 
-use core::fmt;
+mod identity;
+mod names;
+mod path;
+mod psk;
+mod trust;
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// A pre-shared key and its identity (RFC 4279).
-///
-/// The identity is what LwM2M has in 0/x/3, byte for byte: neither need it be text, nor the endpoint's name.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Psk {
-    identity: Vec<u8>,
-    key: Vec<u8>,
-}
-
-/// Why identity and key are not a [`Psk`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PskError {
-    /// The identity is longer than what ClientKeyExchange can carry.
-    #[error("the identity has {0} bytes, at most 65,535 can be sent")]
-    IdentityTooLong(usize),
-    /// An empty key is no secret.
-    #[error("the pre-shared key is empty")]
-    KeyEmpty,
-    /// The key is longer than what can be used (RFC 4279 section 2).
-    #[error("the pre-shared key has {0} bytes, at most 65,535 can be used")]
-    KeyTooLong(usize),
-}
-
-impl Psk {
-    /// A key and the identity that names it, which may be empty.
-    ///
-    /// # Errors
-    /// When the key is empty, or one of both is longer than 65,535 bytes.
-    pub fn new(identity: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Result<Self, PskError> {
-        // Made first, so that the key is cleared whatever is wrong.
-        let psk = Self { identity: identity.into(), key: key.into() };
-        let most = usize::from(u16::MAX);
-        match (psk.identity.len(), psk.key.len()) {
-            (identity, _) if identity > most => Err(PskError::IdentityTooLong(identity)),
-            (_, 0) => Err(PskError::KeyEmpty),
-            (_, key) if key > most => Err(PskError::KeyTooLong(key)),
-            _ => Ok(psk),
-        }
-    }
-
-    /// The identity, which is sent in the clear.
-    #[must_use]
-    pub fn identity(&self) -> &[u8] {
-        &self.identity
-    }
-
-    /// The key.
-    #[must_use]
-    pub fn key(&self) -> &[u8] {
-        &self.key
-    }
-}
-
-impl fmt::Debug for Psk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Psk {{ identity: \"{}\", .. }}", self.identity.escape_ascii())
-    }
-}
+pub use identity::{CertificateType, Identity, IdentityError};
+pub use names::{PeerName, common_name};
+pub use path::CertificateError;
+pub use psk::{Psk, PskError};
+pub use trust::{
+    CertificateTrust, CertificateUsage, ClientTrust, MatchingType, Pinned, ServerTrust, UnknownTime, Verified,
+};
