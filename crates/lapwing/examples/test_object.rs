@@ -25,7 +25,7 @@ fn initial() -> Instance {
     Instance::from([
         (test_object::STRING_VALUE, "initial value".into()),
         (test_object::INTEGER_VALUE, 1024.into()),
-        (test_object::FLOAT_VALUE, 3.14159.into()),
+        (test_object::FLOAT_VALUE, 2.75.into()),
         (test_object::BOOLEAN_VALUE, true.into()),
         (test_object::OPAQUE_VALUE, Value::Opaque(b"\x01\x23\x45\x67\x89\xab\xcd\xef".to_vec()).into()),
         (test_object::TIME_VALUE, Value::Time(946_684_800).into()),

@@ -102,6 +102,13 @@ fn example(agent: &Path) -> Result<PathBuf> {
     if built.success() { Ok(folder.join("examples/minimal_client")) } else { Err("the example does not build".into()) }
 }
 
+/// The agent's configuration, in a file that stays for the next run.
+fn configuration() -> Result<PathBuf> {
+    let path = std::env::temp_dir().join("lapwing-bench.toml");
+    std::fs::write(&path, "[device]\nmanufacturer = \"Lapwing\"\n")?;
+    Ok(path)
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
@@ -172,7 +179,8 @@ fn footprint(subject: &Subject) -> Result<Footprint> {
     std::thread::sleep(IDLE);
     let idle = running.process.usage()?;
     let wakeups = (idle.switches - before.switches) as f64 / IDLE.as_secs_f64();
-    let size = process::stripped_size(&subject.program);
+    // The echo is a part of this program.
+    let size = if subject.kind == Kind::Echo { None } else { process::stripped_size(&subject.program) };
     Ok(Footprint { name: subject.name, registered: report::median(&mut times), idle, wakeups, size })
 }
 
@@ -192,6 +200,8 @@ impl Subject {
         let (process, load) = match self.kind {
             Kind::Agent => {
                 command.args(["run", "--server", &format!("coap://{own}"), "--endpoint", "bench", "--lifetime", "0"]);
+                // Not every machine tells who made it.
+                command.arg("--config").arg(configuration()?);
                 let process = Process::start(command)?;
                 (process, load.take_registration()?)
             }
