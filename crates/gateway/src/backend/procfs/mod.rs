@@ -4,17 +4,23 @@ mod identity;
 mod os_release;
 mod posix_tz;
 mod power;
+mod recent;
 mod timezone;
 mod tzif;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, Timespec, clock_settime};
 
+use self::recent::Recent;
 use crate::platform::{BoxFuture, Error, Host, Identity, Memory, PowerSource, Result, Time, Versions};
+
+/// How old an answer may be.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// A host whose files are found below a root folder.
 ///
@@ -22,17 +28,28 @@ use crate::platform::{BoxFuture, Error, Host, Identity, Memory, PowerSource, Res
 #[derive(Debug, Clone)]
 pub struct Procfs {
     root: PathBuf,
+    /// How old what is remembered may be.
+    period: Duration,
+    recent: Arc<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    versions: Recent<Versions>,
+    memory: Recent<Option<Memory>>,
+    power: Recent<Vec<PowerSource>>,
+    zone: Recent<(i32, Option<String>)>,
 }
 
 impl Procfs {
-    /// The machine this process runs on.
+    /// The machine this process runs on. Files are read at most once a second.
     pub fn new() -> Self {
-        Self::at("/")
+        Self { period: PERIOD, ..Self::at("/") }
     }
 
-    /// A machine whose `/proc`, `/sys`, `/etc` and `/usr` lie below `root`.
+    /// A machine whose `/proc`, `/sys`, `/etc` and `/usr` lie below `root`. Files are read each time.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), period: Duration::ZERO, recent: Arc::default() }
     }
 }
 
@@ -48,27 +65,21 @@ impl Host for Procfs {
     }
 
     fn versions(&self) -> BoxFuture<'_, Result<Versions>> {
-        Box::pin(async { os_release::read(&self.root) })
+        Box::pin(async { self.recent.versions.get(self.period, || os_release::read(&self.root)) })
     }
 
     fn memory(&self) -> BoxFuture<'_, Result<Option<Memory>>> {
-        Box::pin(async {
-            let path = self.root.join("proc/meminfo");
-            let Some(text) = read_optional(&path)? else { return Ok(None) };
-            parse_meminfo(&text).map(Some).ok_or_else(|| {
-                Error::failed(path.display().to_string(), "MemTotal and MemAvailable are not both there")
-            })
-        })
+        Box::pin(async { self.recent.memory.get(self.period, || read_memory(&self.root)) })
     }
 
     fn power(&self) -> BoxFuture<'_, Result<Vec<PowerSource>>> {
-        Box::pin(async { power::read(&self.root) })
+        Box::pin(async { self.recent.power.get(self.period, || power::read(&self.root)) })
     }
 
     fn time(&self) -> BoxFuture<'_, Result<Time>> {
         Box::pin(async {
             let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let (utc_offset, timezone) = timezone::read(&self.root, unix)?;
+            let (utc_offset, timezone) = self.recent.zone.get(self.period, || timezone::read(&self.root, unix))?;
             Ok(Time { unix, utc_offset, timezone })
         })
     }
@@ -84,6 +95,14 @@ impl Host for Procfs {
             }
         })
     }
+}
+
+fn read_memory(root: &Path) -> Result<Option<Memory>> {
+    let path = root.join("proc/meminfo");
+    let Some(text) = read_optional(&path)? else { return Ok(None) };
+    parse_meminfo(&text)
+        .map(Some)
+        .ok_or_else(|| Error::failed(path.display().to_string(), "MemTotal and MemAvailable are not both there"))
 }
 
 /// The two lines of /proc/meminfo that matter, in bytes (proc(5): its `kB` are 1024 bytes).

@@ -1,0 +1,41 @@
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::platform::Result;
+
+/// A value that is read anew when it is older than a period. A server that reads an instance asks for many resources at once, some
+/// of which come from the same file; and one that reads it all the time costs no more than one that reads it once in a period.
+#[derive(Debug, Default)]
+pub(super) struct Recent<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T: Clone> Recent<T> {
+    /// The value as it was at most `period` ago. A failure is not remembered.
+    pub(super) fn get(&self, period: Duration, read: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, value)) = &*recent
+            && at.elapsed() < period
+        {
+            return Ok(value.clone());
+        }
+        let value = read()?;
+        *recent = Some((Instant::now(), value.clone()));
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Error;
+
+    #[test]
+    fn reads_once_in_a_period() {
+        let recent = Recent::default();
+        let hour = Duration::from_secs(3600);
+        assert!(recent.get(hour, || Err(Error::failed("first", "broken"))).is_err());
+        assert_eq!(recent.get(hour, || Ok(1)).unwrap(), 1);
+        assert_eq!(recent.get(hour, || Ok(2)).unwrap(), 1);
+        assert_eq!(recent.get(Duration::ZERO, || Ok(3)).unwrap(), 3);
+        assert_eq!(recent.get(hour, || Ok(4)).unwrap(), 3);
+    }
+}
