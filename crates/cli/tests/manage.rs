@@ -92,7 +92,7 @@ fn attributes_are_written_and_discovered() {
     assert!(found.lines().any(|line| line.starts_with("/3/0/13 ") && line.ends_with("Current Time")), "{found}");
     assert_eq!(server.manage(&["attributes", "/3/0/13", "pmin=10", "pmax=60"]).text(), "2.04 CHANGED");
     let found = server.manage(&["discover", "/3/0/13"]).text();
-    assert_eq!(found, "/3/0/13  Current Time  pmax=60 pmin=10");
+    assert_eq!(found, "/3/0/13  Current Time  pmin=10 pmax=60");
     let links = server.manage(&["discover", "/3/0/13", "--json"]).json();
     assert_eq!(links["objectLinks"], json!([{"url": "/3/0/13", "attributes": {"pmin": "10", "pmax": "60"}}]));
     assert_eq!(server.manage(&["attributes", "/3/0/13", "pmin", "pmax"]).text(), "2.04 CHANGED");
