@@ -24,8 +24,6 @@ impl Default for Retransmission {
 
 /// The largest datagram that is sent by default: what IPv6 carries anywhere (1,280), without its header and that of UDP.
 pub const DEFAULT_MAX_DATAGRAM: usize = 1232;
-/// The least that a datagram's bound may be set to.
-pub const LEAST_MAX_DATAGRAM: usize = 256;
 
 /// What a [`Client`](crate::Client) is made with.
 #[derive(Clone, Debug)]
@@ -46,7 +44,8 @@ pub struct ClientConfig {
     pub require_extended_master_secret: bool,
     /// Whether tickets are asked for (RFC 5077). Without, sessions are resumed by their id. Default yes.
     pub tickets: bool,
-    /// The largest datagram that is sent, in bytes, at least 256.
+    /// The largest datagram that is sent, in bytes: longer messages of a handshake are cut. Only a Finished message, with its record at
+    /// most 150 bytes, is never cut.
     pub max_datagram: usize,
     /// When flights are sent again.
     pub retransmission: Retransmission,
@@ -90,7 +89,8 @@ pub struct ServerConfig {
     pub max_handshakes: usize,
     /// How many associations there are at most; a further one takes the place of that which was silent longest. Default 65,536.
     pub max_associations: usize,
-    /// The largest datagram that is sent, in bytes, at least 256.
+    /// The largest datagram that is sent, in bytes: longer messages of a handshake are cut. Only a Finished message, with its record at
+    /// most 150 bytes, is never cut.
     pub max_datagram: usize,
     /// When flights are sent again.
     pub retransmission: Retransmission,

@@ -10,6 +10,30 @@
 //! - [`crypto`]: what is made of RustCrypto's primitives: secrets, protection of records.
 //! - [`credentials`]: who an end is.
 //! - [`alert`]: alerts (RFC 5246 section 7.2).
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use lapwing_dtls::{Client, ClientConfig, Event, Server, ServerConfig, credentials::Psk, server};
+//!
+//! let psk = Psk::new("a client", *b"sixteen secret b")?;
+//! let mut server = Server::new(Arc::new(ServerConfig::default()), [1; 32]); // really: unpredictable
+//! server.add_psk(psk.clone());
+//! let mut client = Client::new(Arc::new(ClientConfig::psk(psk)), [2; 32]);
+//! let (now, address) = (Duration::ZERO, "192.0.2.1:5684".parse()?);
+//! client.connect(now, None);
+//! // Datagrams go to and fro; here nothing is lost and no time passes.
+//! let mut buffer = Vec::new();
+//! while let Some(datagram) = client.poll_transmit(&mut buffer) {
+//!     server.handle_datagram(now, address, &buffer[datagram]);
+//!     while let Some((_, datagram)) = server.poll_transmit(&mut buffer) {
+//!         client.handle_datagram(now, &buffer[datagram]);
+//!     }
+//! }
+//! assert!(matches!(client.poll_event(), Some(Event::Established(_))));
+//! assert!(matches!(server.poll_event(), Some(server::Event::Established { .. })));
+//! client.send(b"for the server only")?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod alert;
 mod association;
@@ -29,7 +53,7 @@ mod session;
 mod wire;
 
 pub use client::{Client, Event, Timer};
-pub use config::{ClientConfig, DEFAULT_MAX_DATAGRAM, LEAST_MAX_DATAGRAM, Retransmission, ServerConfig};
+pub use config::{ClientConfig, DEFAULT_MAX_DATAGRAM, Retransmission, ServerConfig};
 pub use crypto::CipherSuite;
 pub use event::{Closed, Counters, Established, Failure, SendError};
 pub use export::Export;

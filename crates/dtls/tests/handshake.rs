@@ -145,7 +145,7 @@ fn an_unknown_identity_is_answered_with_alert_115() {
     client.psk = Psk::new(&b"stranger"[..], common::KEY).unwrap();
     let mut scene = Scene::with(1, Cable::new().latency(Duration::from_millis(20)), client, ServerConfig::default());
     scene.connect(None);
-    scene.run(seconds(30));
+    scene.run(seconds(100));
     assert_eq!(scene.seen, [Seen::Failed(Failure::Alert(AlertDescription::UNKNOWN_PSK_IDENTITY))]);
     assert_eq!(scene.told, [Told::Failed(Failure::Refused(AlertDescription::UNKNOWN_PSK_IDENTITY))]);
     assert_eq!(scene.server.handshakes(), 0);
@@ -158,7 +158,7 @@ fn a_wrong_key_is_reported_on_both_sides() {
     client.psk = Psk::new(common::IDENTITY, &b"another"[..]).unwrap();
     let mut scene = Scene::with(1, Cable::new().latency(Duration::from_millis(20)), client, ServerConfig::default());
     scene.connect(None);
-    scene.run(seconds(30));
+    scene.run(seconds(100));
     assert_eq!(scene.seen, [Seen::Failed(Failure::Alert(AlertDescription::BAD_RECORD_MAC))]);
     assert_eq!(scene.told, [Told::Failed(Failure::Refused(AlertDescription::BAD_RECORD_MAC))]);
     assert_eq!((scene.server.handshakes(), scene.server.associations()), (0, 0));
@@ -230,6 +230,44 @@ fn a_handshake_survives_forged_messages_in_the_clear() {
     scene.run(seconds(10));
     assert!(scene.client.is_established(), "{:?}", scene.seen);
     scene.assert_alive("after forgeries");
+}
+
+/// The Finished is lost, and a forged record comes in its place: the true one, sent again, still counts.
+#[test]
+fn a_forged_finished_costs_no_handshake() {
+    let mut scene = Scene::new(3, Cable::new().latency(Duration::from_millis(100)));
+    let there = scene.there;
+    scene.connect(None);
+    scene.run(Duration::from_millis(350));
+    let mut lost = 0;
+    // Of the flight with the Finished, the first two are cut after the ClientKeyExchange.
+    scene.world.lose_when(move |_, to, bytes| {
+        lost += u32::from(to == there && bytes.len() > 100 && bytes[25 - 12] == 16);
+        to == there && lost <= 2 && bytes[25 - 12] == 16
+    });
+    scene.run(Duration::from_millis(100));
+    let (now, here) = (scene.world.now(), scene.here);
+    let key_exchange = {
+        let mut message = vec![16, 0, 0, 26, 0, 2, 0, 0, 0, 0, 0, 26, 0, 24];
+        message.extend_from_slice(common::IDENTITY);
+        let mut record = Vec::new();
+        lapwing_dtls::record::put_header(&mut record, ContentType::Handshake, 0, 7, &[], message.len());
+        [record, message].concat()
+    };
+    scene.server.handle_datagram(now, here, &key_exchange);
+    let mut forged = Vec::new();
+    lapwing_dtls::record::put_header(&mut forged, ContentType::Handshake, 1, 0, &[], 40);
+    forged.extend_from_slice(&[7; 40]);
+    scene.server.handle_datagram(now, here, &forged);
+    scene.pump();
+    assert_eq!(scene.server.counters().unauthentic, 1);
+    // The alert that the forgery caused does not reach the client in time to be believed: it is lost.
+    scene.world.cut_one_way(there, here);
+    scene.run(Duration::from_millis(300));
+    scene.world.restore(there, here);
+    scene.run(seconds(30));
+    assert!(scene.client.is_established(), "{:?} {:?}", scene.seen, scene.told);
+    scene.assert_alive("after a forged Finished");
 }
 
 /// A server that restarted in the middle of a handshake knows no cookie of the time before.

@@ -175,6 +175,22 @@ fn a_full_handshake_is_made_when_extended_master_secret_differs() {
     scene.assert_alive("after all");
 }
 
+/// RFC 7627 section 5.3: a client that wants to resume without what the session was made with is refused.
+#[test]
+fn a_session_with_extended_master_secret_is_not_resumed_without() {
+    let mut scene = Scene::established(1, client_config(), ServerConfig::default());
+    let mut bytes = scene.client.session().unwrap().to_bytes().to_vec();
+    // Version and suite, then whether it was made with Extended Master Secret; the ticket has its own word on that.
+    assert_eq!(std::mem::replace(&mut bytes[3], 0), 1);
+    let mut without = client_config();
+    without.extended_master_secret = false;
+    scene.client = Client::new(Arc::new(without), [6; 32]);
+    scene.seen.clear();
+    scene.connect(Session::from_bytes(&bytes));
+    scene.run(seconds(5));
+    assert_eq!(scene.seen, [Seen::Failed(Failure::Alert(AlertDescription::HANDSHAKE_FAILURE))]);
+}
+
 #[test]
 fn a_session_is_resumed_with_its_own_suite() {
     let mut cbc = client_config();

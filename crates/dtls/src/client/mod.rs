@@ -14,7 +14,7 @@ use crate::{
     handshake::Fragments,
     outbox::Outbox,
     protection::{EPOCH, Standing},
-    record::{ContentType, Record, Records},
+    record::{CONNECTION_ID_AT, ContentType, Record, Records},
     session::Session,
 };
 use handshake::{Context, Finished, Handshake};
@@ -121,9 +121,7 @@ impl Client {
 
     /// Takes a datagram from the server.
     pub fn handle_datagram(&mut self, now: Duration, datagram: &[u8]) {
-        let established = self.association.as_ref().map_or(0, |association| association.own_id().len());
-        let pending = self.handshake.as_ref().map_or(0, |handshake| handshake.own_id_length());
-        let mut records = Records::new(datagram, if established > 0 { established } else { pending });
+        let mut records = Records::new(datagram, self.connection_id_length(datagram));
         for record in records.by_ref() {
             if record.epoch == 0 {
                 self.handle_clear(now, &record);
@@ -132,6 +130,14 @@ impl Client {
             }
         }
         self.counters.malformed += u64::from(records.skipped());
+    }
+
+    /// How long the Connection ID in a datagram is: that of the association, or that of the handshake under way.
+    fn connection_id_length(&self, datagram: &[u8]) -> usize {
+        let pending = self.handshake.as_ref().map_or(0, |handshake| handshake.own_id_length());
+        let Some(id) = self.association.as_ref().map(|association| association.own_id()) else { return pending };
+        let here = datagram.get(CONNECTION_ID_AT..).is_some_and(|rest| rest.starts_with(id.as_bytes()));
+        if pending == 0 || (here && !id.is_empty()) { id.len() } else { pending }
     }
 
     fn handle_clear(&mut self, now: Duration, record: &Record<'_>) {

@@ -118,6 +118,9 @@ pub const MAX_BODY: usize = (1 << 14) + 2048;
 /// The header of a record without Connection ID, in bytes.
 pub const HEADER: usize = 13;
 
+/// Where in a record its Connection ID begins.
+pub(crate) const CONNECTION_ID_AT: usize = 11;
+
 /// The greatest record number; after it an association can send nothing more (RFC 6347 section 4.1).
 pub const MAX_SEQUENCE: u64 = (1 << 48) - 1;
 

@@ -210,20 +210,20 @@ impl Handshake {
         self.flight.repeat(context.now, self.protection.as_mut(), most, context.from, context.outbox);
     }
 
-    /// Sends the flight again, or gives up.
+    /// Sends the flight again, or gives up. What speaks against success may be forged, so that it does not end the handshake
+    /// before its time; but then the next word is the client's.
     pub(super) fn expire(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
-        if let Some(doubt) = self.doubt.take() {
-            return Err(doubt);
-        }
         if !self.backoff.expire(context.now, &self.config.retransmission) {
-            return Err(Failure::TimedOut);
+            return Err(self.doubt.unwrap_or(Failure::TimedOut));
         }
-        let most = self.config.max_datagram;
-        self.flight.transmit(context.now, self.protection.as_mut(), most, context.from, context.outbox);
+        if self.doubt.is_none() {
+            let most = self.config.max_datagram;
+            self.flight.transmit(context.now, self.protection.as_mut(), most, context.from, context.outbox);
+        }
         Ok(())
     }
 
-    /// An alert that is not authentic: it is believed when nothing better comes before the next time-out.
+    /// An alert that is not authentic: it is the reason if nothing better comes.
     pub(super) fn alert(&mut self, alert: Alert) {
         if alert.fatal {
             self.doubt = Some(Failure::Alert(alert.description));
