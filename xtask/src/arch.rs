@@ -32,6 +32,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "sans-IO: no clock, socket, file or thread",
     ),
     (
+        "crates/dtls/src",
+        &["Instant", "SystemTime", "UdpSocket", "TcpStream", "std::fs", "std::thread", "tokio"],
+        "sans-IO: no clock, socket, file or thread",
+    ),
+    (
         "crates/lwm2m/src",
         &["Instant::", "SystemTime", "UdpSocket", "TcpStream", "std::fs", "std::thread", "tokio"],
         "sans-IO: no clock, socket, file or thread",
