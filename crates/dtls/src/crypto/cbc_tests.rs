@@ -116,7 +116,7 @@ fn soak_as_many_instructions_for_every_padding() {
         let all: Vec<_> = cases(blocks).collect();
         let mut counts: HashMap<bool, HashSet<u64>> = HashMap::new();
         // A stride that is prime to the number of cases a padding has meets all kinds of them.
-        for index in (0..all.len()).step_by(all.len() / 20 | 1) {
+        for index in (0..all.len()).step_by((all.len() / 20) | 1) {
             let count = instructions(blocks, index);
             assert!(count > 10_000, "{count} instructions are not those of a record");
             counts.entry(all[index].1 == Wrong::Nothing).or_default().insert(count);
