@@ -1,8 +1,9 @@
 //! What must hold for any bytes that come as the body of a handshake record. The fuzzer and the stable tests call the same function.
 
+use lapwing_dtls::credentials::CertificateType;
 use lapwing_dtls::handshake::{
-    CertificateRequest, CertificateType, Certificates, ClientHello, Complete, Fragments, HandshakeType,
-    HelloVerifyRequest, NewSessionTicket, Reassembly, ServerHello, Taken,
+    CertificateRequest, Certificates, ClientHello, Complete, Fragments, HandshakeType, HelloVerifyRequest,
+    NewSessionTicket, Reassembly, ServerHello, Taken,
 };
 
 pub(crate) fn check(body: &[u8]) {

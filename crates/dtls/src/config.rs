@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{credentials::Psk, crypto::CipherSuite};
+use crate::{
+    credentials::Psk,
+    crypto::{CipherSuite, Kind},
+};
 
 /// When flights of a handshake are sent again (RFC 6347 section 4.2.4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,8 @@ pub const DEFAULT_MAX_DATAGRAM: usize = 1232;
 pub struct ClientConfig {
     /// The key that is shared with the server, and its identity.
     pub psk: Psk,
-    /// The suites that are offered, the preferred one first. By default those with a pre-shared key.
+    /// The suites that are offered, the preferred one first. By default those with a pre-shared key; others are left out, since
+    /// a pre-shared key is all that the client has.
     pub suites: Vec<CipherSuite>,
     /// The host's name that is sent (RFC 6066 section 3). Default none.
     pub server_name: Option<String>,
@@ -69,11 +73,19 @@ impl ClientConfig {
     }
 }
 
+impl ClientConfig {
+    /// The suites that go with a pre-shared key.
+    pub(crate) fn usable_suites(&self) -> impl Iterator<Item = CipherSuite> {
+        usable(&self.suites)
+    }
+}
+
 /// What a [`Server`](crate::Server) is made with.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// The suites that are taken, the preferred one first. By default those with a pre-shared key.
+    /// The suites that are taken, the preferred one first. By default those with a pre-shared key; others are left out, since
+    /// pre-shared keys are all that the server has.
     pub suites: Vec<CipherSuite>,
     /// How many bytes the Connection ID has that records to us shall carry, where the client knows them: 0 lets only
     /// the client have one, `None` refuses them (RFC 9146 section 3). At most 32; with less than 4 and many associations there may be
@@ -96,6 +108,17 @@ pub struct ServerConfig {
     pub retransmission: Retransmission,
     /// What tickets are sealed with. The same after a restart, and tickets live on. Default `None`: drawn anew.
     pub ticket_key: Option<zeroize::Zeroizing<[u8; 16]>>,
+}
+
+impl ServerConfig {
+    /// The suites that go with pre-shared keys.
+    pub(crate) fn usable_suites(&self) -> impl Iterator<Item = CipherSuite> {
+        usable(&self.suites)
+    }
+}
+
+fn usable(suites: &[CipherSuite]) -> impl Iterator<Item = CipherSuite> {
+    suites.iter().copied().filter(|suite| suite.kind() == Kind::Psk)
 }
 
 impl Default for ServerConfig {

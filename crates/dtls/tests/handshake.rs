@@ -177,6 +177,19 @@ fn no_common_suite_is_a_handshake_failure() {
     assert_eq!(scene.server.handshakes(), 0);
 }
 
+#[test]
+fn suites_that_do_not_go_with_a_key_are_neither_offered_nor_taken() {
+    let mut client = client_config();
+    client.suites = CipherSuite::ALL.into_iter().rev().collect();
+    let mut server = ServerConfig::default();
+    server.suites = client.suites.clone();
+    let scene = Scene::established(1, client, server);
+    assert_eq!(scene.handshake().suite, CipherSuite::PskAes128CbcSha256);
+    let hello = &scene.arrived[0].1[25..];
+    let hello = lapwing_dtls::handshake::ClientHello::parse(hello).unwrap();
+    assert_eq!(hello.suites.iter().collect::<Vec<_>>(), [0x00ae, 0xc0a8, 0x00ff]);
+}
+
 /// RFC 6347 section 4.2.1: no state before the cookie has come back, and an answer smaller than the question.
 #[test]
 fn a_server_keeps_nothing_and_says_little_before_the_cookie_comes_back() {

@@ -107,7 +107,8 @@ impl Handshake {
     ) -> Self {
         // A session is resumed only with what it was made with (RFC 7627 section 5.3).
         let offered = offered.filter(|Session { secrets, .. }| {
-            config.suites.contains(&secrets.suite) && secrets.extended_master_secret == config.extended_master_secret
+            config.usable_suites().any(|suite| suite == secrets.suite)
+                && secrets.extended_master_secret == config.extended_master_secret
         });
         let mut random = [0; 32];
         rng.fill_bytes(&mut random);
@@ -145,12 +146,12 @@ impl Handshake {
 
     fn hello(&mut self, context: &mut Context<'_>) {
         let mut suites = Vec::new();
-        let numbers = self.config.suites.iter().map(|suite| suite.number());
+        let numbers = self.config.usable_suites().map(CipherSuite::number);
         suites.extend(numbers.chain([EMPTY_RENEGOTIATION_INFO_SCSV]).flat_map(u16::to_be_bytes));
         let ticket = self.offered.as_ref().map_or(&[][..], |session| &session.ticket);
         let extensions = Extensions {
             server_name: self.config.server_name.as_deref().map(str::as_bytes),
-            encrypt_then_mac: self.config.suites.iter().any(|suite| suite.is_cbc()),
+            encrypt_then_mac: self.config.usable_suites().any(CipherSuite::is_cbc),
             extended_master_secret: self.config.extended_master_secret,
             session_ticket: self.config.tickets.then_some(ticket),
             connection_id: self.own_id,
@@ -316,7 +317,7 @@ impl Handshake {
             return Err(Refusal::PROTOCOL_VERSION);
         }
         let extensions = &hello.extensions;
-        let suite = CipherSuite::from_number(hello.suite).filter(|suite| self.config.suites.contains(suite));
+        let suite = self.config.usable_suites().find(|suite| suite.number() == hello.suite);
         let suite = suite.ok_or(Refusal::ILLEGAL_PARAMETER)?;
         let unasked = (extensions.connection_id.is_some() && self.own_id.is_none())
             || (extensions.session_ticket.is_some() && !self.config.tickets)

@@ -3,41 +3,6 @@
 use crate::record::ConnectionId;
 use crate::wire::{Reader, put_vector8, put_vector16};
 
-/// The group secp256r1, the only one of RFC 7925 that this crate has (RFC 8422 section 5.1.1).
-pub const WELL_KNOWN_GROUP: u16 = 23;
-
-/// A signature scheme: hash and signature algorithm (RFC 5246 section 7.4.1.4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SignatureScheme(pub u16);
-
-impl SignatureScheme {
-    /// ECDSA with SHA-256.
-    pub const ECDSA_SHA256: Self = Self(0x0403);
-}
-
-/// A type of certificate (RFC 7250 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[repr(u8)]
-pub enum CertificateType {
-    /// X.509.
-    #[default]
-    X509 = 0,
-    /// A raw public key.
-    RawPublicKey = 2,
-}
-
-impl CertificateType {
-    /// The type with this number, if it is one of ours.
-    #[must_use]
-    pub const fn from_u8(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Self::X509),
-            2 => Some(Self::RawPublicKey),
-            _ => None,
-        }
-    }
-}
-
 /// Numbers of two bytes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct List16<'a>(&'a [u8]);

@@ -1,4 +1,5 @@
-use super::{CertificateType, List16};
+use super::List16;
+use crate::credentials::CertificateType;
 use crate::wire::{Reader, put_vector8, put_vector16, put_vector24};
 
 /// The types of handshake messages (RFC 5246 section 7.4, RFC 6347 section 4.3.2, RFC 5077 section 3.3).

@@ -9,7 +9,7 @@ mod hello;
 mod message;
 mod reassembly;
 
-pub use extension::{CertificateType, Extensions, List16, SignatureScheme, WELL_KNOWN_GROUP};
+pub use extension::{Extensions, List16};
 pub use fragment::{Fragment, Fragments, HEADER};
 pub use hello::{ClientHello, EMPTY_RENEGOTIATION_INFO_SCSV, HelloVerifyRequest, ServerHello};
 pub use message::{CertificateRequest, Certificates, HandshakeType, NewSessionTicket};

@@ -1,4 +1,6 @@
 use super::*;
+use crate::credentials::CertificateType;
+use crate::crypto::ECDSA_SHA256;
 use crate::record::{ConnectionId, VERSION};
 
 fn hello(extensions: Extensions<'_>) -> Vec<u8> {
@@ -132,7 +134,7 @@ fn certificates_are_a_list_or_a_raw_public_key() {
 #[test]
 fn a_certificate_request_and_a_ticket_come_back_as_they_were_written() {
     let mut body = Vec::new();
-    CertificateRequest::put(&mut body, &[CertificateRequest::ECDSA_SIGN], &[SignatureScheme::ECDSA_SHA256.0]);
+    CertificateRequest::put(&mut body, &[CertificateRequest::ECDSA_SIGN], &[ECDSA_SHA256]);
     assert_eq!(body, [1, 64, 0, 2, 4, 3, 0, 0]);
     let request = CertificateRequest::parse(&body).unwrap();
     assert!(request.signature_schemes.contains(0x0403) && request.types == [64]);

@@ -353,7 +353,7 @@ fn negotiate(
     if hello.version > VERSION {
         return Err(Refusal::PROTOCOL_VERSION);
     }
-    let suite = config.suites.iter().copied().find(|suite| hello.suites.contains(suite.number()));
+    let suite = config.usable_suites().find(|suite| hello.suites.contains(suite.number()));
     let suite = suite.ok_or(Refusal::HANDSHAKE_FAILURE)?;
     if extensions.renegotiation_info.is_some_and(|info| !info.is_empty())
         || (config.require_extended_master_secret && !extensions.extended_master_secret)
@@ -399,7 +399,7 @@ fn resumable(
     };
     let usable = |secrets: &Secrets| {
         hello.suites.contains(secrets.suite.number())
-            && config.suites.contains(&secrets.suite)
+            && config.usable_suites().any(|suite| suite == secrets.suite)
             && context.psks.contains_key(&secrets.identity)
     };
     let Some(secrets) = secrets.filter(usable) else { return Ok(None) };
