@@ -61,7 +61,8 @@ impl BootClock {
 
 impl Clock for BootClock {
     fn now(&self) -> Now {
-        let unix = since_zero(clock_gettime(ClockId::Realtime));
+        // That of the last tick: milliseconds are exact enough for what uses it, and this is called for each datagram.
+        let unix = since_zero(clock_gettime(ClockId::RealtimeCoarse));
         Now::new(since_zero(clock_gettime(ClockId::Boottime)), believable(unix))
     }
 
