@@ -229,7 +229,9 @@ fn int_256_write_failures() {
     let gateway = register("int-256", 120);
     gateway.get("4.05", "write", "/3/0/0", json!({"content": "other", "format": "TEXT"}));
     gateway.get("4.04", "write", "/1/0/3000", json!({"content": {"type": "INTEGER", "value": 1}, "format": "TEXT"}));
-    gateway.get("4.00", "write", "/1/0/1", json!({"content": {"type": "STRING", "value": "soon"}, "format": "TEXT"}));
+    gateway.get("4.00", "write", "/1/0/1", json!({"content": -5, "format": "TEXT"}));
+    gateway.get("4.00", "write", "/1/0/7", json!({"content": "carrier pigeon", "format": "TEXT"}));
+    assert_eq!(gateway.read("/1/0/7", "TEXT"), "U", "what was refused has changed nothing");
 }
 
 #[test]
