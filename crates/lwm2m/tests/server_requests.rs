@@ -332,3 +332,15 @@ fn a_forgotten_registration_is_4_04_at_its_update() {
     assert_eq!(bench.ask(address(1), &update).code, Code::NOT_FOUND);
     bench.register(address(1), "ep=a", LINKS);
 }
+
+/// Whoever asks may be as patient as can be told.
+#[test]
+fn a_request_may_wait_without_end() {
+    let mut bench = Bench::new();
+    let registration = bench.registered(address(1), "a");
+    bench.server.request(bench.now(), registration, read("/3/0"), Some(std::time::Duration::MAX));
+    bench.poll();
+    assert_eq!(bench.take_one(address(1)).path(), "/3/0");
+    bench.run(seconds(200));
+    assert_eq!(bench.answers.len(), 1, "the message layer gives up all the same");
+}

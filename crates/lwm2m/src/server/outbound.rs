@@ -35,7 +35,8 @@ impl Server {
         match self.begin(id, registration, &request) {
             Ok(pending) => {
                 self.pending.insert(id, pending);
-                self.deadlines.set(id, Some(now.elapsed + timeout.unwrap_or(self.config.request_timeout)));
+                self.deadlines
+                    .set(id, Some(now.elapsed.saturating_add(timeout.unwrap_or(self.config.request_timeout))));
             }
             Err(error) => self.answers.push_back((id, Err(error))),
         }
