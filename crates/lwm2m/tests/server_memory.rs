@@ -136,3 +136,24 @@ fn the_log_holds_no_more_of_long_datagrams() {
     }
     assert_eq!(bench.server.log().count(), 500);
 }
+
+/// What an Update names is kept beside what earlier ones named, as far as that is bounded.
+#[test]
+fn updates_do_not_make_a_registration_grow_without_end() {
+    let mut bench = Bench::with(|config| config.log = 0);
+    let client = address(1);
+    let location = bench.register(client, "ep=a", "</3/0>");
+    let mut meter = Meter::default();
+    let mut refused = 0;
+    for round in 0..1_000 {
+        let update = bench.con(Code::POST, &format!("{location}?x{round}={}", "y".repeat(200)));
+        let mut code = Code::EMPTY;
+        count(&mut meter, &mut bench, |bench| code = bench.ask(client, &update).code);
+        refused += usize::from(code == Code::BAD_REQUEST);
+        assert!(code == Code::BAD_REQUEST || code == Code::CHANGED, "{code}");
+    }
+    println!("a registration after 1000 Updates: {} bytes", meter.live);
+    assert!((1..999).contains(&refused) && meter.live < 64 * 1_024, "{refused} refused, {meter:?}");
+    let update = bench.con(Code::POST, &format!("{location}?x0=z"));
+    assert_eq!(bench.ask(client, &update).code, Code::CHANGED, "what is there may change");
+}

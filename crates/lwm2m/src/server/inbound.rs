@@ -1,6 +1,10 @@
 //! What comes from clients: the registration interface, answers and notifications.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use lapwing_coap::{
     ContentFormat,
@@ -20,6 +24,9 @@ use crate::{format::link::RegistrationLinks, model::Path};
 
 /// Seconds, where a Register names none (LwM2M core 1.1 section 6.2.1).
 const DEFAULT_LIFETIME: u32 = 86_400;
+
+/// Bytes of query parameters that the standard does not name: each Update may add some.
+const MAX_ATTRIBUTES: usize = 4 * 1024;
 
 /// What was read out of an event, free of the datagram it came in.
 enum Heard {
@@ -150,6 +157,7 @@ impl Server {
         let Some(endpoint) = parameters.endpoint else {
             return Err(Refusal::new(Code::BAD_REQUEST, "ep is missing"));
         };
+        check_attributes(&parameters.others)?;
         let objects = offers(links.objects, version);
         if objects.is_empty() {
             return Err(Refusal::new(Code::BAD_REQUEST, "no object is offered"));
@@ -216,6 +224,7 @@ impl Server {
         next.lifetime = update.lifetime.unwrap_or(next.lifetime);
         next.sms = update.sms.clone().or(next.sms);
         next.attributes.extend(update.attributes.clone());
+        check_attributes(&next.attributes)?;
         if let Some(binding) = &update.binding {
             next.queue_mode = parameters.queue || binding.contains('Q');
             next.binding.clone_from(binding);
@@ -355,6 +364,11 @@ fn notification(result: &Result<Response, RequestError>) -> Response {
         },
         Err(other) => unreachable!("a notification came: {other}"),
     }
+}
+
+fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let bytes = attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    if bytes > MAX_ATTRIBUTES { Err(Refusal::new(Code::BAD_REQUEST, "too many parameters")) } else { Ok(()) }
 }
 
 fn unknown() -> Refusal {
