@@ -153,6 +153,8 @@ impl Session {
                 self.attempt(cx);
             }
             State::Registering { leaving, .. } => *leaving = false,
+            // It follows at once.
+            State::Deregistering { then, .. } => *then = Then::Disable(Duration::ZERO),
             _ => {}
         }
     }

@@ -167,10 +167,17 @@ impl Session {
         self.run_observations(cx) || busy
     }
 
-    /// The next datagram, if there is a flow for it.
+    /// The next datagram. One for which there is no flow is lost, as in a network that is down: if it stayed, the message
+    /// layer would wait for it to leave and be due for ever.
     pub(super) fn poll_transmit(&mut self, cx: &Context, buffer: &mut Vec<u8>) -> Option<(FlowId, Range<usize>)> {
-        let flow = self.flow.filter(|_| !matches!(self.state, State::Opening { .. }))?;
-        Some((flow, self.connection.poll_transmit(cx.now, buffer)?))
+        let flow = self.flow.filter(|_| !matches!(self.state, State::Opening { .. }));
+        loop {
+            let range = self.connection.poll_transmit(cx.now, buffer)?;
+            if let Some(flow) = flow {
+                return Some((flow, range));
+            }
+            buffer.clear();
+        }
     }
 
     /// When [`Session::handle_timeout`] has something to do.

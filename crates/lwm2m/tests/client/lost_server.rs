@@ -6,7 +6,8 @@ use std::time::Duration;
 use lapwing_coap::Code;
 use lapwing_lwm2m::{
     account::Retry,
-    client::{Command, Event, Failure, FlowError, FlowEvent, Loss, Status, Why},
+    client::{Command, Event, Failure, FlowError, FlowEvent, Loss, Reply, Status, Why},
+    model::Node,
 };
 
 use crate::harness::{Ask, Harness, More, seconds};
@@ -203,4 +204,41 @@ fn open_requests_end_with_the_registration() {
     harness.sent.clear();
     harness.complete(write, Ok(lapwing_lwm2m::client::Reply::Done));
     harness.expect_silence();
+}
+
+/// What the lost server was still being told is lost as in a network that is down; it must not be due for ever.
+#[test]
+fn an_answer_that_cannot_leave_does_not_keep_the_client_awake() {
+    let mut harness = Harness::registered_for_long();
+    harness.automatic = false;
+    harness.ask(Ask::get("/3/0/0"));
+    let (read, _) = harness.operation();
+    harness.run_for(seconds(1));
+    harness.complete(read, Ok(Reply::Content(Node::single("x".repeat(1_020)))));
+    harness.sent.clear();
+    harness.network = Err(FlowError::Unresolved);
+    let flow = harness.flow.take().unwrap();
+    harness.client.handle_flow(harness.time(), flow, FlowEvent::Closed);
+    let until = harness.now + seconds(600);
+    let mut wakes = 0;
+    while let Some(due) = harness.drive().filter(|due| *due <= until) {
+        harness.now = harness.now.max(due);
+        harness.client.handle_timeout(harness.time());
+        wakes += 1;
+        assert!(wakes < 50, "at {:?}", harness.now);
+    }
+    harness.expect_silence();
+}
+
+#[test]
+fn a_client_that_is_told_to_register_while_it_deregisters_does() {
+    let mut harness = Harness::registered_for_long();
+    harness.command(Command::Deregister);
+    let deregister = harness.take();
+    assert_eq!(deregister.code, Code::DELETE);
+    harness.command(Command::Register);
+    harness.answer(&deregister, Code::DELETED);
+    assert!(matches!(harness.next_event(), Event::Deregistered { server: 1, .. }));
+    harness.run_for(seconds(1));
+    harness.accept_registration();
 }
