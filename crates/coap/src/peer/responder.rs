@@ -110,6 +110,12 @@ impl Peer {
                 return Err(Code::SERVICE_UNAVAILABLE);
             }
         }
+        if safe && observe.is_some() {
+            // Of the requests with one token the last decides what it observes, in whatever order they are answered
+            // (RFC 7641 section 4.1).
+            let turns = self.exchanges.iter_mut().filter_map(|exchange| exchange.turn.as_mut());
+            turns.filter(|turn| turn.token == message.token).for_each(|turn| turn.observe = false);
+        }
         let turn = Turn {
             id: message.id,
             token: message.token,
@@ -190,6 +196,9 @@ impl Peer {
             }
         }
         self.cut(now, &mut parts, open.key, turn.block2);
+        if turn.observe && !parts.head.code.is_success() {
+            self.unobserve(turn.token);
+        }
         let in_flight = self.messages.answer(now, Some(exchange), &turn, &parts);
         if reply.settle {
             self.watch(now, exchange, &turn, in_flight);

@@ -110,27 +110,39 @@ impl Session {
         let confirmable = cx.settings.notifications == Notifications::Confirmable;
         let reply = peer::Reply::new(Code::CONTENT).content_format(format).body(&cx.scratch);
         let notification = self.connection.peer().notify(cx.now, token, reply, confirmable);
-        self.observations[index].sent(cx.now, notification);
+        if self.connection.peer().is_observing(token) {
+            self.observations[index].sent(cx.now, notification);
+        } else {
+            // The content is longer than may be sent: the server was told, and that was the last notification.
+            self.observation_ended(cx, index);
+        }
     }
 
     /// Ends an observation; with a code, its server is told by a last notification (RFC 7641 section 4.2).
     pub(super) fn end_observation(&mut self, cx: &mut Context, index: usize, code: Option<Code>) {
+        let token = self.observation_ended(cx, index);
+        match code {
+            Some(code) => {
+                self.connection.peer().notify(cx.now, token, peer::Reply::new(code), true);
+            }
+            None => self.connection.peer().unobserve(token),
+        }
+    }
+
+    fn observation_ended(&mut self, cx: &mut Context, index: usize) -> Token {
         let observation = self.observations.remove(index);
         if let Some(id) = observation.read() {
             cx.operations.remove(id);
             cx.outputs.push_back(Item::Abort(id, Why::NotObserved));
         }
-        match code {
-            Some(code) => {
-                self.connection.peer().notify(cx.now, observation.token, peer::Reply::new(code), true);
-            }
-            None => self.connection.peer().unobserve(observation.token),
-        }
         cx.observed_changed = true;
+        observation.token
     }
 
-    /// The other end asks anew with the same token, or to end it.
+    /// The other end asks anew with the same token, or to end it. An earlier request whose content is still being read begins no
+    /// observation any more.
     pub(super) fn forget_observation(&mut self, cx: &mut Context, token: Token) {
+        cx.operations.forget_observe(self.index, token);
         if let Some(index) = self.observations.iter().position(|observation| observation.token == token) {
             self.end_observation(cx, index, None);
         }

@@ -139,6 +139,17 @@ impl Operations {
         self.of(session).find(|(_, pending)| pending.exchange == Some(exchange)).map(|(id, _)| id)
     }
 
+    /// The Reads of a session that were to begin an observation with this token are Reads only.
+    pub(super) fn forget_observe(&mut self, session: usize, token: Token) {
+        for pending in self.slots.iter_mut().filter_map(|slot| slot.pending.as_mut()) {
+            if let Work::Read { observe, .. } = &mut pending.work
+                && pending.session == session
+            {
+                observe.take_if(|begun| *begun == token);
+            }
+        }
+    }
+
     /// How many operations a session has that the application has not answered, notifications aside.
     pub(super) fn open(&self, session: usize) -> usize {
         let counts = |pending: &Pending| {

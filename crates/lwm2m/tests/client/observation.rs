@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lapwing_coap::{Code, ContentFormat, MessageType};
+use lapwing_coap::{Code, ContentFormat, MessageType, Token};
 use lapwing_lwm2m::{
     client::{ErrorCode, Event, Loss, Notifications, OperationKind, Origin, Reply},
     model::Node,
@@ -349,4 +349,79 @@ fn keeps_the_format_that_was_accepted() {
     assert_eq!(answer.payload, [0xc1, 9, 80]);
     harness.change("/3/0/9", 5);
     assert_eq!(harness.notification(answer.token).payload, [0xc1, 9, 5]);
+}
+
+/// A cancellation counts although the answer that was to begin the observation is still being read (RFC 7641 section 4.1).
+#[test]
+fn an_observation_that_is_cancelled_before_it_began_does_not_begin() {
+    let mut harness = Harness::registered_for_long();
+    harness.automatic = false;
+    let token = Token::new(b"same").unwrap();
+    let (begin, end) = (harness.fresh_id(), harness.fresh_id());
+    harness.ask_as(Ask::observe("/3/0/9"), begin, token);
+    let (slow, _) = harness.operation();
+    harness.ask_as(Ask { observe: Some(1), ..Ask::get("/3/0/9") }, end, token);
+    let (quick, _) = harness.operation();
+    harness.complete(quick, Ok(Reply::Content(Node::single(80))));
+    assert_eq!((harness.take().id, harness.operations.len()), (end, 0));
+    harness.complete(slow, Ok(Reply::Content(Node::single(80))));
+    let late = harness.take();
+    assert_eq!((late.id, late.code, late.observe), (begin, Code::CONTENT, None));
+    harness.change("/3/0/9", 79);
+    harness.expect_silence();
+    assert_eq!(harness.events.pop_front(), None);
+}
+
+/// A token has one observation, the last one asked for (RFC 7641 section 4.1), in whatever order the reads end.
+#[test]
+fn a_token_that_asks_again_before_it_was_answered_observes_once() {
+    for first_ends_first in [true, false] {
+        let mut harness = Harness::registered_for_long();
+        harness.automatic = false;
+        let token = Token::new(b"same").unwrap();
+        for _ in 0..2 {
+            let id = harness.fresh_id();
+            harness.ask_as(Ask::observe("/3/0/9"), id, token);
+        }
+        let (first, second) = (harness.operation().0, harness.operation().0);
+        let order = if first_ends_first { [first, second] } else { [second, first] };
+        for read in order {
+            harness.complete(read, Ok(Reply::Content(Node::single(80))));
+            harness.take();
+        }
+        harness.change("/3/0/9", 79);
+        assert_eq!(harness.notification(token).text(), "79");
+        harness.expect_silence();
+        assert_eq!(harness.next_event(), Event::Observed(vec![path("/3/0/9")]));
+        harness.automatic = true;
+        let cancel = harness.fresh_id();
+        harness.ask_as(Ask { observe: Some(1), ..Ask::get("/3/0/9") }, cancel, token);
+        harness.take();
+        assert_eq!(harness.next_event(), Event::Observed(Vec::new()), "nothing of it is left");
+    }
+}
+
+/// Content that is longer than may be sent is answered 5.00, which ends an observation on both sides (RFC 7641 section 4.2).
+#[test]
+fn content_that_is_too_long_ends_the_observation() {
+    let mut harness = Harness::registered_for_long();
+    harness.automatic = false;
+    let long = || Ok(Reply::Content(Node::single("x".repeat(70_000))));
+    harness.ask(Ask::observe("/3/0/0"));
+    let (read, _) = harness.operation();
+    harness.complete(read, long());
+    let answer = harness.take();
+    assert_eq!((answer.code, answer.observe), (Code::INTERNAL_SERVER_ERROR, None));
+    assert_eq!(harness.events.pop_front(), None, "it never began");
+    harness.automatic = true;
+    harness.observe("/3/0/0");
+    harness.automatic = false;
+    harness.touch("/3/0/0", "new");
+    let (read, _) = harness.operation();
+    harness.complete(read, long());
+    let last = harness.take();
+    assert_eq!((last.code, last.observe), (Code::INTERNAL_SERVER_ERROR, None));
+    assert_eq!(harness.next_event(), Event::Observed(Vec::new()));
+    harness.touch("/3/0/0", "newer");
+    assert!(harness.operations.is_empty(), "nobody observes it");
 }
