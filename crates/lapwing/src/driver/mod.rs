@@ -40,6 +40,8 @@ use records::Records;
 
 /// No datagram over IP is longer.
 const MAX_DATAGRAM: usize = 65_535;
+/// After so many inputs it is the turn of others on this thread, sockets among them.
+const INPUTS: usize = 64;
 /// How long a client that is told to stop waits for its servers to hear of it.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -119,13 +121,15 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
 
     /// Ready when the client has stopped.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..INPUTS {
             self.pump();
             if self.stopped {
                 return Poll::Ready(());
             }
             ready!(self.poll_input(cx));
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Does all that the engine wants done.

@@ -90,9 +90,10 @@ impl Operations {
         self.take_turns(sides);
     }
 
-    /// Goes on with all that were woken.
+    /// Goes on with all that were woken, once each.
     pub(super) fn poll(&mut self, sides: &mut Sides<'_>) {
-        while let Some((running, result)) = self.tasks.poll_woken(|running, cx| running.poll(cx, sides)) {
+        let mut turns = self.tasks.woken();
+        while let Some((running, result)) = self.tasks.poll_woken(&mut turns, |running, cx| running.poll(cx, sides)) {
             self.end(sides, running, result);
         }
         self.take_turns(sides);

@@ -75,12 +75,20 @@ impl<T> Tasks<T> {
         }
     }
 
-    /// Polls those that were woken until one is ready, and takes it out.
+    /// How many times a task was woken and has not been polled since.
+    pub(super) fn woken(&self) -> usize {
+        self.woken.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Polls those that were woken until one is ready, and takes it out. Each poll counts `turns` down, and at 0 it is the turn of
+    /// others: a task may wake itself again and again. What was woken meanwhile has raised the signal.
     pub(super) fn poll_woken<R>(
         &mut self,
+        turns: &mut usize,
         mut poll: impl FnMut(&mut T, &mut Context<'_>) -> Poll<R>,
     ) -> Option<(T, R)> {
         loop {
+            *turns = turns.checked_sub(1)?;
             let index = self.woken.slots.lock().unwrap_or_else(PoisonError::into_inner).pop_front()?;
             let slot = &mut self.slots[index];
             // Before the poll, so that a wake during it counts.
@@ -133,8 +141,8 @@ mod tests {
         assert!(signal.poll(&idle).is_pending());
         wakers[1].wake_by_ref();
         assert!(signal.poll(&idle).is_ready());
-        assert_eq!(tasks.poll_woken(|_, _| Poll::Ready(7)), Some(("b", 7)));
-        assert_eq!(tasks.poll_woken(|_, _| Poll::Ready(7)), None);
+        assert_eq!(tasks.poll_woken(&mut 10, |_, _| Poll::Ready(7)), Some(("b", 7)));
+        assert_eq!(tasks.poll_woken(&mut 10, |_, _| Poll::Ready(7)), None);
         assert_eq!(tasks.find(|_| true), Some(&mut "a"));
     }
 
@@ -146,7 +154,7 @@ mod tests {
             Poll::<()>::Pending
         });
         let mut polls = 0;
-        let ready = tasks.poll_woken(|_, cx| {
+        let ready = tasks.poll_woken(&mut 10, |_, cx| {
             polls += 1;
             cx.waker().wake_by_ref();
             if polls < 3 { Poll::Pending } else { Poll::Ready(polls) }
@@ -164,7 +172,7 @@ mod tests {
         });
         assert_eq!(tasks.remove(|task| *task == "a"), Some("a"));
         waker.unwrap().wake();
-        assert_eq!(tasks.poll_woken(|_, _| Poll::Ready(())), None);
+        assert_eq!(tasks.poll_woken(&mut 10, |_, _| Poll::Ready(())), None);
         // The slot is used again, with the same waker.
         assert!(tasks.start("b", |_, _| Poll::<()>::Pending).is_none());
         assert_eq!(tasks.slots.len(), 1);

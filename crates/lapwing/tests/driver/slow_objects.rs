@@ -1,8 +1,12 @@
 //! Objects that take their time: the server is acknowledged in time, nobody else waits, and a read has 60 s.
 //! (RFC 7252 section 5.2.2)
 
+use std::task::Poll;
 use std::time::Duration;
 
+use lapwing::{
+    Client, InstanceId, Object, ObjectDefinition, Operations, Resource, ResourceDefinition, ResourceId, ResourceType,
+};
 use lapwing_coap::wire::{Code, MessageType};
 
 use crate::common::{
@@ -69,4 +73,51 @@ async fn reads_run_beside_each_other() {
     }
     answered.sort_by_key(|token| token.as_bytes().to_vec());
     assert_eq!(answered, tokens);
+}
+
+/// An object that computes, and lets others take their turn as any executor has it: by waking itself.
+struct Busy;
+
+static BUSY: &[ResourceDefinition] = &[
+    ResourceDefinition::new(0, "Ready", Operations::Read, ResourceType::Integer),
+    ResourceDefinition::new(1, "Busy", Operations::Read, ResourceType::Integer),
+];
+static BUSY_OBJECT: ObjectDefinition = ObjectDefinition::new(33_001, "Busy", BUSY);
+
+impl Object for Busy {
+    fn definition(&self) -> &ObjectDefinition {
+        &BUSY_OBJECT
+    }
+
+    fn resources(&self, _: InstanceId) -> &[ResourceId] {
+        &[0, 1]
+    }
+
+    async fn read(&self, _: InstanceId, resource: ResourceId) -> lapwing::Result<Resource> {
+        let mut turns = if resource == 1 { 300_000 } else { 0 };
+        std::future::poll_fn(|cx| {
+            if turns == 0 {
+                return Poll::Ready(());
+            }
+            turns -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        Ok(7.into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_read_gives_way_to_others() {
+    let (line, mut server) = common::line();
+    let client = Client::builder("busy").server("coap://server.example").lifetime(0).object(Busy).build().unwrap();
+    common::run(client, line);
+    server.register().await;
+
+    let busy = server.request(Code::GET, "/33001/0/1", b"");
+    tokio::task::yield_now().await;
+    let ready = server.request(Code::GET, "/33001/0/0", b"");
+    assert_eq!(server.next().await.token, ready);
+    assert_eq!(server.next().await.token, busy);
 }
