@@ -10,6 +10,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("javac", "openjdk-17-jdk-headless", "Leshan, the reference server and client, runs on it"),
     ("mvn", "maven", "fetches Leshan's libraries"),
     ("coap-client-openssl", "libcoap3-bin", "libcoap, an independent CoAP peer"),
+    ("ip", "iproute2", "gives tests of the network links of their own, in namespaces"),
     ("openssl", "openssl", "OpenSSL, an independent DTLS peer"),
     ("valgrind", "valgrind", "counts instructions, to show that none depends on a secret"),
     ("chromium", "chromium", "shows the page of the development server"),

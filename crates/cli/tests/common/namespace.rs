@@ -7,14 +7,15 @@ const INSIDE: &str = "LAPWING_TEST_NAMESPACE";
 
 /// Runs the named test again in new user and network namespaces, where it may set links up and may not set the clock; `false` when this process is inside already.
 ///
-/// Where the kernel gives no namespaces away the test is not run, and says so.
+/// Where the kernel gives no namespaces away, or `ip` is missing, the test is not run, and says so.
 pub(crate) fn outside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return false;
     }
     let namespaces = ["--user", "--map-root-user", "--net"];
-    if !Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("no namespaces here: {test} is not run");
+    if !Command::new("unshare").args(namespaces).args(["ip", "link"]).output().is_ok_and(|probe| probe.status.success())
+    {
+        eprintln!("no namespaces or no `ip` here: {test} is not run");
         return true;
     }
     let mut inner = Command::new("unshare");

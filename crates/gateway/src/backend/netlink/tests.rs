@@ -13,8 +13,9 @@ fn inside_a_namespace(test: &str) -> Option<bool> {
         return None;
     }
     let namespaces = ["--user", "--map-root-user", "--net"];
-    if !Command::new("unshare").args(namespaces).arg("true").status().is_ok_and(|status| status.success()) {
-        eprintln!("no namespaces here: {test} is not run");
+    if !Command::new("unshare").args(namespaces).args(["ip", "link"]).output().is_ok_and(|probe| probe.status.success())
+    {
+        eprintln!("no namespaces or no `ip` here: {test} is not run");
         return Some(false);
     }
     let this = std::env::current_exe().unwrap();
