@@ -92,5 +92,5 @@ pub(crate) fn test(only: &[&str]) -> Result<(), String> {
 
 /// Runs the tests that are too long for every change: those marked `#[ignore]` with the reason `soak`.
 pub(crate) fn soak() -> Result<(), String> {
-    cargo(&["test", "--release", "--", "--ignored", "--nocapture", "soak"])
+    cargo(&["test", "--", "--ignored", "--nocapture", "soak"])
 }
