@@ -119,6 +119,12 @@ fn stormy(seed: u64, mutant: Mutant) -> Result<(), String> {
     result.map_err(|error| told(&town, seed, mutant, &error))
 }
 
+/// Whether all of `values` are in `all`, in their order.
+fn is_within(values: &[i64], all: &[i64]) -> bool {
+    let mut all = all.iter();
+    values.iter().all(|value| all.any(|other| other == value))
+}
+
 /// What went wrong, with what went over the wire where nobody wanted it to go wrong.
 fn told(town: &Town, seed: u64, mutant: Mutant, error: &str) -> String {
     let ladder = if mutant == Mutant::None { town.ladder() } else { String::new() };
@@ -178,7 +184,9 @@ fn drizzly(seed: u64, mutant: Mutant) -> Result<bool, String> {
     town.run(seconds(100));
     let lost = town.gateways[0].events.iter().any(|(_, event)| matches!(event, Event::NotificationLost { .. }));
     let known = notified(&town, 0);
-    if lost || known == demanded {
+    // Who registers anew, since an Update was lost five times, is observed anew, and the first answer has the value of that moment.
+    let anew = town.gateways[0].events.iter().any(|(_, event)| matches!(event, Event::Registered { .. }));
+    if lost || known == demanded || anew && is_within(&demanded, &known) {
         return Ok(lost);
     }
     Err(told(&town, seed, mutant, &format!("{demanded:?} became {known:?}")))
@@ -205,7 +213,9 @@ fn at_little_loss_every_demanded_value_arrives_or_is_reported() {
 #[test]
 fn a_mutant_without_retries_is_noticed() {
     assert!((0..50).any(|seed| stormy(seed, Mutant::WithoutRetries).is_err()));
-    assert!((0..50).any(|seed| drizzly(seed, Mutant::WithoutRetries).is_err()));
+    // Without retries what is lost is reported, but far more often than one world in a hundred may.
+    let lost = (0..50).filter(|seed| drizzly(*seed, Mutant::WithoutRetries) != Ok(false)).count();
+    assert!(lost > 5, "{lost} of 50 worlds reported a loss");
 }
 
 #[test]
