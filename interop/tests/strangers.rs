@@ -7,7 +7,7 @@ use common::{Agent, DevelopmentServer};
 
 const COAP_CLIENT: &str = "coap-client-openssl";
 
-/// What libcoap prints for one request: the payload or the error; `seconds` bounds its wait.
+/// What libcoap prints for one request: the payload or the error, and its log.
 fn ask(arguments: &[&str]) -> String {
     let output = run(COAP_CLIENT, arguments);
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
