@@ -2,9 +2,15 @@
 //!
 //! A record is written to a new file, synced, renamed over the old one, and the folder is synced. Each carries the version of its
 //! content and a checksum, so that a medium that lies is noticed.
+//!
+//! Some records hold keys: files and folders that are created here are open to their owner alone, and what was read or is being
+//! written is cleared from memory.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use zeroize::Zeroizing;
 
 use crate::driver::{Disk, FileSystem};
 
@@ -15,12 +21,18 @@ const HEADER: usize = MAGIC.len() + 2 + 4;
 const CHECKSUM: usize = 4;
 
 /// A record as it was saved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The version of the content's layout, as given to [`Store::save`].
     pub version: u16,
-    /// The content.
-    pub content: Vec<u8>,
+    /// The content; it may be secret.
+    pub content: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record").field("version", &self.version).field("length", &self.content.len()).finish()
+    }
 }
 
 /// Why a record could not be read or made durable.
@@ -68,7 +80,7 @@ impl<D: Disk> Store<D> {
     /// [`StoreError::Damaged`] when the file is not a whole record, [`StoreError::Disk`] when it cannot be read.
     pub fn load(&self, name: &str) -> Result<Option<Record>, StoreError> {
         let path = self.folder.join(name);
-        match self.disk.read(&path) {
+        match self.disk.read(&path).map(|file| file.map(Zeroizing::new)) {
             Ok(None) => Ok(None),
             Ok(Some(file)) => decode(&file).map(Some).ok_or(StoreError::Damaged { path }),
             Err(error) => Err(StoreError::Disk { path, error }),
@@ -107,14 +119,15 @@ impl<D: Disk> Store<D> {
     }
 }
 
-fn encode(version: u16, content: &[u8]) -> io::Result<Vec<u8>> {
+fn encode(version: u16, content: &[u8]) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = u32::try_from(content.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-    let mut file = Vec::with_capacity(HEADER + content.len() + CHECKSUM);
+    let mut file = Zeroizing::new(Vec::with_capacity(HEADER + content.len() + CHECKSUM));
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&version.to_be_bytes());
     file.extend_from_slice(&length.to_be_bytes());
     file.extend_from_slice(content);
-    file.extend_from_slice(&crc32(&file).to_be_bytes());
+    let checksum = crc32(&file);
+    file.extend_from_slice(&checksum.to_be_bytes());
     Ok(file)
 }
 
@@ -126,7 +139,7 @@ fn decode(file: &[u8]) -> Option<Record> {
     let whole = *magic == MAGIC
         && u32::from_be_bytes(*length) as usize == content.len()
         && u32::from_be_bytes(*checksum) == crc32(record);
-    whole.then(|| Record { version: u16::from_be_bytes(*version), content: content.to_vec() })
+    whole.then(|| Record { version: u16::from_be_bytes(*version), content: Zeroizing::new(content.to_vec()) })
 }
 
 /// CRC-32 as in ISO 3309 (Ethernet, gzip).

@@ -13,9 +13,15 @@ use tokio::io::unix::AsyncFd;
 
 use super::fd::readable;
 
-/// A gateway without a battery for its clock boots in 1970, or in the year its image was made: before this moment
-/// (2025-01-01 00:00 UTC) the wall clock is not believed.
-const PLAUSIBLE: Duration = Duration::from_secs(1_735_689_600);
+/// When this program was built, in seconds since 1970; see `build.rs`.
+const BUILT: &str = env!("LAPWING_BUILT");
+
+/// A gateway without a battery for its clock boots in 1970, or in the year its image was made: a wall clock older than the build is not
+/// believed.
+const PLAUSIBLE: Duration = match u64::from_str_radix(BUILT, 10) {
+    Ok(seconds) => Duration::from_secs(seconds),
+    Err(_) => panic!("LAPWING_BUILT is a number"),
+};
 
 /// The time, and an alarm.
 pub trait Clock: Send + 'static {
@@ -167,8 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_of_1970_is_not_believed() {
+    fn a_wall_clock_older_than_the_build_is_not_believed() {
         assert_eq!(believable(Duration::from_secs(3_600)), None);
+        assert_eq!(believable(PLAUSIBLE - Duration::from_secs(1)), None);
         assert_eq!(believable(PLAUSIBLE), Some(PLAUSIBLE));
     }
 }

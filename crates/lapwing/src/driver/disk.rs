@@ -1,6 +1,6 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Files, in the steps between which a power cut can come. Every call may block.
@@ -43,7 +43,7 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// When the medium failed.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
-    /// Makes sure that a folder is there, durably; its parents too.
+    /// Makes sure that a folder is there, durably; its parents too. What it creates is open to its owner alone.
     ///
     /// # Errors
     /// As the file system has it.
@@ -102,7 +102,7 @@ impl Disk for FileSystem {
             None => return Ok(()),
         };
         self.create_folder(parent)?;
-        match fs::create_dir(folder) {
+        match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

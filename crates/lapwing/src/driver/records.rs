@@ -34,7 +34,9 @@ impl<D: Disk> Records<D> {
             accounts.iter().flat_map(|account| [RecordKey::Server(account.ssid), RecordKey::Attributes(account.ssid)])
         {
             match store.load(&key.to_string()) {
-                Ok(Some(record)) if record.version == VERSION => saved.insert(Record::new(key, record.content)),
+                Ok(Some(mut record)) if record.version == VERSION => {
+                    saved.insert(Record::new(key, std::mem::take(&mut *record.content)));
+                }
                 Ok(Some(record)) => tracing::warn!(%key, record.version, "a record of another version is passed over"),
                 Ok(None) => {}
                 Err(error @ store::StoreError::Damaged { .. }) => tracing::error!(%error, "a record is passed over"),

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -85,7 +86,7 @@ fn cut_the_power_everywhere(lie: Option<Lie>) {
             Ok::<(), StoreError>(())
         },
         |disk, crash| {
-            let found = store(disk, None).unwrap().load("server-1").unwrap().map(|record| record.content);
+            let found = store(disk, None).unwrap().load("server-1").unwrap().map(|record| record.content.to_vec());
             // What `save` has returned for is there, or what was being saved when the power went.
             let old = done.get().checked_sub(1).and_then(|last| HISTORY[last]);
             let new = HISTORY.get(done.get()).copied().unwrap_or(old);
@@ -116,8 +117,22 @@ fn a_failed_step_leaves_the_old_record() {
         store.save("server-1", 1, b"old").unwrap();
         disk.fail_after(step, io::ErrorKind::StorageFull);
         assert!(matches!(store.save("server-1", 1, b"new"), Err(StoreError::Disk { .. })), "{step}");
-        assert_eq!(store.load("server-1").unwrap().unwrap().content, b"old", "{step}");
+        assert_eq!(store.load("server-1").unwrap().unwrap().content.as_slice(), b"old", "{step}");
     }
+}
+
+fn record(version: u16, content: &[u8]) -> Record {
+    Record { version, content: content.to_vec().into() }
+}
+
+#[test]
+fn what_is_stored_is_open_to_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(FileSystem, folder.path().join("a/b")).unwrap();
+    store.save("accounts", 1, b"a key").unwrap();
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode("a"), mode("a/b"), mode("a/b/accounts")], [0o700, 0o700, 0o600]);
+    assert!(!format!("{:?}", store.load("accounts").unwrap()).contains("97"), "the key is not printed");
 }
 
 #[test]
@@ -128,11 +143,11 @@ fn the_file_system_keeps_records_under_their_names() {
     store.save("server-1", 3, b"one").unwrap();
     store.save("server-1", 4, b"two").unwrap();
     store.save("attributes-1", 4, b"other").unwrap();
-    assert_eq!(store.load("server-1").unwrap(), Some(Record { version: 4, content: b"two".to_vec() }));
+    assert_eq!(store.load("server-1").unwrap(), Some(record(4, b"two")));
     store.remove("server-1").unwrap();
     store.remove("server-1").unwrap();
     assert_eq!(store.load("server-1").unwrap(), None);
-    assert_eq!(store.load("attributes-1").unwrap().unwrap().content, b"other");
+    assert_eq!(store.load("attributes-1").unwrap().unwrap().content.as_slice(), b"other");
 }
 
 #[test]
@@ -148,7 +163,7 @@ proptest! {
     #[test]
     fn damage_is_noticed(content in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), flip in 1..=u8::MAX) {
         let file = encode(7, &content).unwrap();
-        prop_assert_eq!(decode(&file), Some(Record { version: 7, content }));
+        prop_assert_eq!(decode(&file), Some(record(7, &content)));
         let mut damaged = file.clone();
         damaged[at.index(file.len())] ^= flip;
         prop_assert_eq!(decode(&damaged), None);
