@@ -15,8 +15,11 @@ use std::{
 };
 
 use lapwing_dtls::{
-    AssociationId, CipherSuite, Client, ClientConfig, Established, Event, Failure, Server, ServerConfig, Session,
-    alert::AlertDescription, credentials::Psk, server,
+    AssociationId, CipherSuite, Client, ClientConfig, ClientCredentials, Established, Event, Failure, Server,
+    ServerConfig, Session,
+    alert::AlertDescription,
+    credentials::{PeerIdentity, Psk},
+    server,
 };
 
 const IDENTITY: &str = "urn:dev:os:0023C7-000001";
@@ -219,7 +222,7 @@ fn client_with_a_wrong_key_fails() {
     let suite = CipherSuite::PskAes128Ccm8;
     let _openssl = OpenSsl::start("s_server", address, suite, &[]);
     let mut config = config(suite);
-    config.psk = psk(b"another secret k");
+    config.credentials = ClientCredentials::Psk(psk(b"another secret k"));
     config.retransmission.most = 2;
     let mut ours = Ours::connect(address, config, None);
     ours.until("failure", |ours| !ours.failed.is_empty());
@@ -310,7 +313,7 @@ impl Serving {
 fn server_of(suite: CipherSuite, more: &[&str]) -> Established {
     let (mut serving, address) = Serving::start(suite, KEY);
     let established = serving.talk(&mut OpenSsl::start("s_client", address, suite, more));
-    assert_eq!((established.suite, &established.identity[..]), (suite, IDENTITY.as_bytes()));
+    assert_eq!((established.suite, established.peer.clone()), (suite, PeerIdentity::Psk(IDENTITY.into())));
     assert!(established.extended_master_secret);
     established
 }

@@ -4,6 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use crate::{
     alert::{Alert, AlertDescription},
+    credentials::{CertificateError, PeerIdentity, Verified},
     crypto::{CipherSuite, record_keys},
     event::{Closed, Established, SendError},
     export::{self, Export, State},
@@ -74,7 +75,8 @@ impl Association {
             encrypt_then_mac: self.protection.encrypt_then_mac(),
             own_connection_id: self.protection.own_id(),
             peer_connection_id: self.protection.peer_id(),
-            identity: secrets.identity.clone(),
+            peer: secrets.peer.clone(),
+            validity_unchecked: secrets.validity_unchecked,
         }
     }
 
@@ -83,8 +85,8 @@ impl Association {
     }
 
     /// Who the other end is.
-    pub(crate) fn identity(&self) -> &[u8] {
-        &self.session.secrets.identity
+    pub(crate) const fn peer(&self) -> &PeerIdentity {
+        &self.session.secrets.peer
     }
 
     pub(crate) const fn own_id(&self) -> ConnectionId {
@@ -192,9 +194,26 @@ impl Association {
         self.protection.confirm(sequence);
     }
 
+    pub(crate) const fn is_validity_unchecked(&self) -> bool {
+        self.session.secrets.validity_unchecked
+    }
+
+    /// Checks the validity of the other end's certificates, if that was left out while the time was not known.
+    pub(crate) fn verify_again(
+        &mut self,
+        verify: impl FnOnce(&[&[u8]]) -> Result<Verified, CertificateError>,
+    ) -> Result<(), CertificateError> {
+        let secrets = &mut self.session.secrets;
+        if secrets.validity_unchecked && !verify(&secrets.peer.parts())?.validity_unchecked {
+            secrets.validity_unchecked = false;
+            secrets.peer.shorten();
+        }
+        Ok(())
+    }
+
     pub(crate) fn memory(&self) -> usize {
         let session = &self.session;
         let flight = self.flight.as_ref().map_or(0, Flight::memory);
-        size_of::<Self>() + session.secrets.identity.len() + session.id.len() + session.ticket.len() + flight
+        size_of::<Self>() + session.secrets.peer.len() + session.id.len() + session.ticket.len() + flight
     }
 }

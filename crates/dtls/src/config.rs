@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    credentials::Psk,
+    credentials::{ClientTrust, Identity, Psk, ServerTrust},
     crypto::{CipherSuite, Kind},
 };
 
@@ -28,16 +28,40 @@ impl Default for Retransmission {
 /// The largest datagram that is sent by default: what IPv6 carries anywhere (1,280), without its header and that of UDP.
 pub const DEFAULT_MAX_DATAGRAM: usize = 1232;
 
+/// Who a client is, and which server it believes.
+#[derive(Clone, Debug)]
+pub enum ClientCredentials {
+    /// The key that is shared with the server, and its identity.
+    Psk(Psk),
+    /// A raw public key or certificates.
+    Certificate {
+        /// The client's own.
+        identity: Identity,
+        /// Which server is believed. Its certificate type need not be that of `identity`.
+        trust: ServerTrust,
+    },
+}
+
+impl ClientCredentials {
+    /// The suites that go with them.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Psk(_) => Kind::Psk,
+            Self::Certificate { .. } => Kind::EcdheEcdsa,
+        }
+    }
+}
+
 /// What a [`Client`](crate::Client) is made with.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
-    /// The key that is shared with the server, and its identity.
-    pub psk: Psk,
-    /// The suites that are offered, the preferred one first. By default those with a pre-shared key; others are left out, since
-    /// a pre-shared key is all that the client has.
+    /// Who the client is, and which server it believes.
+    pub credentials: ClientCredentials,
+    /// The suites that are offered, the preferred one first; in LwM2M 0/x/16 names them. By default all that go with the
+    /// credentials; those that do not are left out.
     pub suites: Vec<CipherSuite>,
-    /// The host's name that is sent (RFC 6066 section 3). Default none.
+    /// The host's name that is sent (RFC 6066 section 3). By default that which the server's certificate is to be for, if any.
     pub server_name: Option<String>,
     /// How many bytes the Connection ID has that records to us shall carry: 0 offers to send Connection IDs only,
     /// `None` offers none (RFC 9146 section 3). At most 32. Default `Some(0)`.
@@ -59,10 +83,27 @@ impl ClientConfig {
     /// Defaults for a server that knows this key.
     #[must_use]
     pub fn psk(psk: Psk) -> Self {
+        Self::new(ClientCredentials::Psk(psk))
+    }
+
+    /// Defaults for a client with a raw public key or certificates, as `identity` is one, and a server that `trust` believes.
+    #[must_use]
+    pub fn certificate(identity: Identity, trust: ServerTrust) -> Self {
+        Self::new(ClientCredentials::Certificate { identity, trust })
+    }
+
+    fn new(credentials: ClientCredentials) -> Self {
+        let server_name = match &credentials {
+            ClientCredentials::Certificate { trust: ServerTrust::Certificate(trust), .. } => {
+                trust.name.as_ref().and_then(|name| name.indication()).map(str::to_owned)
+            }
+            _ => None,
+        };
+        let kind = credentials.kind();
         Self {
-            psk,
-            suites: vec![CipherSuite::PskAes128Ccm8, CipherSuite::PskAes128CbcSha256],
-            server_name: None,
+            credentials,
+            suites: CipherSuite::ALL.into_iter().filter(|suite| suite.kind() == kind).collect(),
+            server_name,
             extended_master_secret: true,
             connection_id: Some(0),
             require_extended_master_secret: false,
@@ -74,9 +115,10 @@ impl ClientConfig {
 }
 
 impl ClientConfig {
-    /// The suites that go with a pre-shared key.
+    /// The suites that go with the credentials.
     pub(crate) fn usable_suites(&self) -> impl Iterator<Item = CipherSuite> {
-        usable(&self.suites)
+        let kind = self.credentials.kind();
+        self.suites.iter().copied().filter(move |suite| suite.kind() == kind)
     }
 }
 
@@ -84,8 +126,14 @@ impl ClientConfig {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// The suites that are taken, the preferred one first. By default those with a pre-shared key; others are left out, since
-    /// pre-shared keys are all that the server has.
+    /// Who the server is to clients without a pre-shared key: at most one identity of each certificate type; the first counts.
+    /// Default none. Such a client is always asked for a certificate or raw public key of its own.
+    pub identities: Vec<Identity>,
+    /// Which certificates and raw public keys of clients are believed. Default none.
+    pub client_trust: ClientTrust,
+    /// The suites that are taken, the preferred one first. Default [`CipherSuite::ALL`]; those with a pre-shared key are
+    /// left out while the server has an identity but no such key, the others while it has no identity that the client can read, or no trust in any
+    /// that the client can send.
     pub suites: Vec<CipherSuite>,
     /// How many bytes the Connection ID has that records to us shall carry, where the client knows them: 0 lets only
     /// the client have one, `None` refuses them (RFC 9146 section 3). At most 32; with less than 4 and many associations there may be
@@ -110,21 +158,12 @@ pub struct ServerConfig {
     pub ticket_key: Option<zeroize::Zeroizing<[u8; 16]>>,
 }
 
-impl ServerConfig {
-    /// The suites that go with pre-shared keys.
-    pub(crate) fn usable_suites(&self) -> impl Iterator<Item = CipherSuite> {
-        usable(&self.suites)
-    }
-}
-
-fn usable(suites: &[CipherSuite]) -> impl Iterator<Item = CipherSuite> {
-    suites.iter().copied().filter(|suite| suite.kind() == Kind::Psk)
-}
-
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            suites: vec![CipherSuite::PskAes128Ccm8, CipherSuite::PskAes128CbcSha256],
+            identities: Vec::new(),
+            client_trust: ClientTrust::default(),
+            suites: CipherSuite::ALL.to_vec(),
             connection_id: Some(6),
             require_extended_master_secret: false,
             session_lifetime: Duration::from_secs(24 * 3600),

@@ -1,6 +1,7 @@
 //! What a client or server tells its user.
 
 use crate::alert::AlertDescription;
+use crate::credentials::{CertificateError, PeerIdentity};
 use crate::crypto::CipherSuite;
 use crate::record::ConnectionId;
 
@@ -20,8 +21,11 @@ pub struct Established {
     pub own_connection_id: ConnectionId,
     /// The Connection ID in records to the other end; empty where there is none.
     pub peer_connection_id: ConnectionId,
-    /// The identity of the pre-shared key.
-    pub identity: Vec<u8>,
+    /// Who the other end is.
+    pub peer: PeerIdentity,
+    /// The other end's certificates were believed without a check of their validity, since the time is not known
+    /// ([`UnknownTime::Skip`](crate::credentials::UnknownTime::Skip)). They are checked when it is.
+    pub validity_unchecked: bool,
 }
 
 /// Why a handshake ended without an association.
@@ -37,6 +41,33 @@ pub enum Failure {
     /// What the other end said was refused here.
     #[error("the other end's handshake was refused: {0}")]
     Refused(AlertDescription),
+    /// The other end's certificate or raw public key is not believed.
+    #[error("the other end is not believed: {0}")]
+    Certificate(CertificateError),
+}
+
+impl Failure {
+    /// The alert that says it: ours, or the other end's.
+    #[must_use]
+    pub const fn alert(self) -> Option<AlertDescription> {
+        match self {
+            Self::TimedOut => None,
+            Self::Alert(alert) | Self::Refused(alert) => Some(alert),
+            Self::Certificate(error) => Some(error.alert()),
+        }
+    }
+}
+
+impl From<AlertDescription> for Failure {
+    fn from(refusal: AlertDescription) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        Self::Certificate(error)
+    }
 }
 
 /// Why an association ended.
@@ -52,6 +83,9 @@ pub enum Closed {
     /// A new handshake has taken its place.
     #[error("replaced by a new handshake")]
     Replaced,
+    /// The other end's certificate was believed as long as the time was not known, and is not valid.
+    #[error("the other end's certificate is not believed now that the time is known: {0}")]
+    Certificate(CertificateError),
     /// There are too many, and this one was silent longest.
     #[error("gave way to another association")]
     Evicted,

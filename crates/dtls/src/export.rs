@@ -34,11 +34,11 @@ pub(crate) struct State {
     pub(crate) next: u64,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(crate) fn export(state: &State) -> Export {
     // Room for all of it, so that nothing secret is left behind by a buffer that grows.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(256 + state.secrets.identity.len()));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(256 + state.secrets.size()));
     bytes.extend_from_slice(&[VERSION, state.role as u8, state.encrypt_then_mac.into()]);
     state.secrets.put(&mut bytes);
     bytes.extend_from_slice(&state.randoms.0);

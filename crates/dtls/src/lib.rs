@@ -53,7 +53,7 @@ mod session;
 mod wire;
 
 pub use client::{Client, Event, Timer};
-pub use config::{ClientConfig, DEFAULT_MAX_DATAGRAM, Retransmission, ServerConfig};
+pub use config::{ClientConfig, ClientCredentials, DEFAULT_MAX_DATAGRAM, Retransmission, ServerConfig};
 pub use crypto::CipherSuite;
 pub use event::{Closed, Counters, Established, Failure, SendError};
 pub use export::Export;

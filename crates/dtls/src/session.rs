@@ -4,6 +4,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::credentials::PeerIdentity;
 use crate::crypto::{CipherSuite, MasterSecret};
 use crate::wire::{Reader, put_vector8, put_vector16};
 
@@ -13,8 +14,10 @@ pub(crate) struct Secrets {
     pub(crate) suite: CipherSuite,
     pub(crate) extended_master_secret: bool,
     pub(crate) master: MasterSecret,
-    /// The identity of the pre-shared key.
-    pub(crate) identity: Vec<u8>,
+    /// Who the other end is.
+    pub(crate) peer: PeerIdentity,
+    /// The validity of the other end's certificates is still to be checked.
+    pub(crate) validity_unchecked: bool,
 }
 
 impl Secrets {
@@ -23,15 +26,22 @@ impl Secrets {
         buffer.extend_from_slice(&self.suite.number().to_be_bytes());
         buffer.push(self.extended_master_secret.into());
         buffer.extend_from_slice(self.master.as_bytes());
-        put_vector16(buffer, |buffer| buffer.extend_from_slice(&self.identity));
+        buffer.push(self.validity_unchecked.into());
+        self.peer.put(buffer);
+    }
+
+    /// What [`Secrets::put`] appends at most, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        128 + 2 * self.peer.parts().len() + self.peer.len()
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let suite = CipherSuite::from_number(reader.u16()?)?;
         let extended_master_secret = reader.u8().filter(|flag| *flag < 2)? == 1;
         let master = MasterSecret::from_bytes(&reader.array()?);
-        let identity = reader.vector16()?.to_vec();
-        Some(Self { suite, extended_master_secret, master, identity })
+        let validity_unchecked = reader.u8().filter(|flag| *flag < 2)? == 1;
+        let peer = PeerIdentity::read(reader)?;
+        Some(Self { suite, extended_master_secret, master, peer, validity_unchecked })
     }
 }
 
@@ -46,13 +56,13 @@ pub struct Session {
 }
 
 impl Session {
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// As bytes to be stored. They are secret.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Room for all of it, so that nothing secret is left behind by a buffer that grows.
-        let size = 64 + 64 + self.secrets.identity.len() + self.id.len() + self.ticket.len();
+        let size = 64 + self.secrets.size() + self.id.len() + self.ticket.len();
         let mut buffer = Zeroizing::new(Vec::with_capacity(size));
         buffer.push(Self::VERSION);
         self.secrets.put(&mut buffer);

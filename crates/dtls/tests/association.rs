@@ -116,7 +116,7 @@ fn a_new_handshake_from_a_live_address_disturbs_nothing_until_it_is_authentic() 
         let old = scene.association();
         // Somebody else at the client's address: with cookie, without the key.
         let mut stranger = client_config();
-        stranger.psk = lapwing_dtls::credentials::Psk::new(common::IDENTITY, &b"guessed"[..]).unwrap();
+        stranger.credentials = common::credentials(common::IDENTITY, b"guessed");
         let mut intruder = lapwing_dtls::Client::new(std::sync::Arc::new(stranger), [8; 32]);
         intruder.connect(scene.world.now(), None);
         for _ in 0..4 {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Scene, Seen, Told, client_config, seconds};
-use lapwing_dtls::{ConnectionId, SendError, ServerConfig, record::Records};
+use lapwing_dtls::{ClientCredentials, ConnectionId, SendError, ServerConfig, record::Records};
 
 #[test]
 fn an_association_goes_on_from_another_address_without_a_handshake() {
@@ -108,7 +108,7 @@ fn another_client_at_the_same_address_takes_nothing_from_one_with_a_connection_i
     let other = lapwing_dtls::credentials::Psk::new(&b"other"[..], &b"other key"[..]).unwrap();
     scene.server.add_psk(other.clone());
     let mut config = client_config();
-    config.psk = other;
+    config.credentials = ClientCredentials::Psk(other);
     let second = lapwing_dtls::Client::new(std::sync::Arc::new(config), [5; 32]);
     let first = std::mem::replace(&mut scene.client, second);
     scene.connect(None);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use common::{Scene, Seen, Told, client_config, seconds};
 use lapwing_dtls::{
-    CipherSuite, Failure, ServerConfig,
+    CipherSuite, ClientCredentials, Failure, ServerConfig,
     alert::AlertDescription,
-    credentials::Psk,
+    credentials::{PeerIdentity, Psk},
     handshake::Fragments,
     record::{ContentType, Records},
 };
@@ -27,7 +27,7 @@ fn a_handshake_takes_six_flights_and_both_ends_agree() {
     assert_eq!(theirs.own_connection_id, established.peer_connection_id);
     assert_eq!(established.peer_connection_id.len(), 6);
     assert_eq!(theirs.peer_connection_id, established.own_connection_id);
-    assert_eq!(theirs.identity, common::IDENTITY);
+    assert_eq!(theirs.peer, PeerIdentity::Psk(common::IDENTITY.to_vec()));
     assert_eq!(scene.world.statistics().sent, 6, "one datagram a flight");
     assert_eq!(scene.client.poll_timeout(), None);
     assert_eq!(scene.server.poll_timeout(), None);
@@ -97,10 +97,11 @@ fn a_handshake_survives_fragments_of_all_orders() {
         server.max_datagram = 64;
         let mut client = client_config();
         client.retransmission.most = 9;
-        client.psk = Psk::new(vec![b'i'; 3000], &b"a key"[..]).unwrap();
+        let psk = Psk::new(vec![b'i'; 3000], &b"a key"[..]).unwrap();
+        client.credentials = ClientCredentials::Psk(psk.clone());
         client.max_datagram = 512;
         let mut scene = Scene::with(seed, cable, client.clone(), server);
-        scene.server.add_psk(client.psk);
+        scene.server.add_psk(psk);
         scene.connect(None);
         scene.run(seconds(300));
         assert!(scene.client.is_established(), "seed {seed}: {:?}", scene.seen);
@@ -142,7 +143,7 @@ fn the_wait_grows_to_sixty_seconds() {
 #[test]
 fn an_unknown_identity_is_answered_with_alert_115() {
     let mut client = client_config();
-    client.psk = Psk::new(&b"stranger"[..], common::KEY).unwrap();
+    client.credentials = common::credentials(b"stranger", common::KEY);
     let mut scene = Scene::with(1, Cable::new().latency(Duration::from_millis(20)), client, ServerConfig::default());
     scene.connect(None);
     scene.run(seconds(100));
@@ -155,7 +156,7 @@ fn an_unknown_identity_is_answered_with_alert_115() {
 #[test]
 fn a_wrong_key_is_reported_on_both_sides() {
     let mut client = client_config();
-    client.psk = Psk::new(common::IDENTITY, &b"another"[..]).unwrap();
+    client.credentials = common::credentials(common::IDENTITY, b"another");
     let mut scene = Scene::with(1, Cable::new().latency(Duration::from_millis(20)), client, ServerConfig::default());
     scene.connect(None);
     scene.run(seconds(100));

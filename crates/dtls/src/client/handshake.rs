@@ -7,7 +7,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::Rng};
 
 use crate::{
     alert::{Alert, AlertDescription},
-    config::{ClientConfig, Retransmission},
+    config::{ClientConfig, ClientCredentials, Retransmission},
+    credentials::PeerIdentity,
     crypto::{CipherSuite, MasterSecret, Transcript, psk_premaster, record_keys, same, verify_data},
     event::Failure,
     flight::{Backoff, Flight},
@@ -397,7 +398,7 @@ impl Handshake {
 
     /// Sends ClientKeyExchange, ChangeCipherSpec and Finished.
     fn answer(&mut self, agreed: Agreed, context: &mut Context<'_>) {
-        let psk = &self.config.psk;
+        let ClientCredentials::Psk(psk) = &self.config.credentials else { return };
         let premaster = psk_premaster(psk.key());
         let mut body = Vec::new();
         put_vector16(&mut body, |buffer| buffer.extend_from_slice(psk.identity()));
@@ -415,7 +416,8 @@ impl Handshake {
             suite: agreed.suite,
             extended_master_secret: agreed.extended_master_secret,
             master,
-            identity: psk.identity().to_vec(),
+            peer: PeerIdentity::Psk(psk.identity().to_vec()),
+            validity_unchecked: false,
         };
         self.state = State::Finish { agreed, secrets, ticket: Vec::new() };
         self.send(context);

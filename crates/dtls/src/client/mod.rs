@@ -9,7 +9,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use crate::{
     alert::{Alert, AlertDescription},
     association::{Association, Heard, Role},
-    config::ClientConfig,
+    config::{ClientConfig, ClientCredentials},
     event::{Closed, Counters, Established, Failure, INBOX_LIMIT, SendError},
     handshake::Fragments,
     outbox::Outbox,
@@ -68,6 +68,8 @@ enum Queued {
 pub struct Client {
     config: Arc<ClientConfig>,
     rng: ChaCha20Rng,
+    /// The time since 1970, where it is known.
+    unix: Option<Duration>,
     handshake: Option<Box<Handshake>>,
     association: Option<Box<Association>>,
     outbox: Outbox<()>,
@@ -83,6 +85,7 @@ impl Client {
     pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
         Self {
             config,
+            unix: None,
             rng: ChaCha20Rng::from_seed(seed),
             handshake: None,
             association: None,
@@ -98,6 +101,25 @@ impl Client {
     pub fn connect(&mut self, now: Duration, session: Option<Session>) {
         let context = &mut Context { now, outbox: &mut self.outbox };
         self.handshake = Some(Box::new(Handshake::start(self.config.clone(), session, &mut self.rng, context)));
+    }
+
+    /// Tells the time since 1970, which the server's certificates are checked against; `None`, as at first, where it is not known or
+    /// cannot be right. It stays until it is told again, so tell it before whatever is to be checked against it: that is
+    /// cheap. An association whose server was believed without a check of validity is checked as soon as the time is known, and
+    /// ends with [`Closed::Certificate`] if it should not have been.
+    pub fn set_time(&mut self, unix: Option<Duration>) {
+        self.unix = unix;
+        self.verify_again();
+    }
+
+    fn verify_again(&mut self) {
+        let (Some(association), Some(_)) = (&mut self.association, self.unix) else { return };
+        let ClientCredentials::Certificate { trust, .. } = &self.config.credentials else { return };
+        if let Err(error) = association.verify_again(|sent| trust.verify(sent, self.unix)) {
+            association.alert(Alert::fatal(error.alert()), (), &mut self.outbox);
+            self.association = None;
+            self.events.push_back(Queued::Closed(Closed::Certificate(error)));
+        }
     }
 
     /// Whether there is an association.
@@ -180,6 +202,7 @@ impl Client {
             Association::new(Role::Client, finished.protection, finished.session, randoms, finished.flight);
         self.events.push_back(Queued::Established(association.established(finished.resumed)));
         self.association = Some(Box::new(association));
+        self.verify_again();
     }
 
     fn handle_protected(&mut self, now: Duration, record: &Record<'_>) {
@@ -319,6 +342,7 @@ impl Client {
         match Association::import(Role::Client, bytes) {
             Some(association) => {
                 self.association = Some(Box::new(association));
+                self.verify_again();
                 true
             }
             None => false,

@@ -8,8 +8,8 @@ use super::sessions::Sessions;
 use crate::{
     alert::{Alert, AlertDescription},
     config::ServerConfig,
-    credentials::Psk,
-    crypto::{CipherSuite, MasterSecret, Transcript, psk_premaster, record_keys, same, verify_data},
+    credentials::{PeerIdentity, Psk},
+    crypto::{CipherSuite, Kind, MasterSecret, Transcript, psk_premaster, record_keys, same, verify_data},
     event::Failure,
     flight::{Backoff, Flight},
     handshake::{
@@ -302,7 +302,8 @@ impl Handshake {
                     suite: agreed.suite,
                     extended_master_secret: agreed.extended_master_secret,
                     master,
-                    identity,
+                    peer: PeerIdentity::Psk(identity),
+                    validity_unchecked: false,
                 };
                 self.state = State::Finish { agreed, secrets, resumed: false };
                 None
@@ -353,7 +354,7 @@ fn negotiate(
     if hello.version > VERSION {
         return Err(Refusal::PROTOCOL_VERSION);
     }
-    let suite = config.usable_suites().find(|suite| hello.suites.contains(suite.number()));
+    let suite = usable(config, context.psks).find(|suite| hello.suites.contains(suite.number()));
     let suite = suite.ok_or(Refusal::HANDSHAKE_FAILURE)?;
     if extensions.renegotiation_info.is_some_and(|info| !info.is_empty())
         || (config.require_extended_master_secret && !extensions.extended_master_secret)
@@ -399,8 +400,8 @@ fn resumable(
     };
     let usable = |secrets: &Secrets| {
         hello.suites.contains(secrets.suite.number())
-            && config.usable_suites().any(|suite| suite == secrets.suite)
-            && context.psks.contains_key(&secrets.identity)
+            && usable(config, context.psks).any(|suite| suite == secrets.suite)
+            && matches!(&secrets.peer, PeerIdentity::Psk(identity) if context.psks.contains_key(identity))
     };
     let Some(secrets) = secrets.filter(usable) else { return Ok(None) };
     match (secrets.extended_master_secret, hello.extensions.extended_master_secret) {
@@ -409,6 +410,15 @@ fn resumable(
         (false, true) => Ok(None),
         _ => Ok(Some(secrets)),
     }
+}
+
+/// The suites that go with what the server has.
+fn usable(config: &ServerConfig, psks: &BTreeMap<Vec<u8>, Psk>) -> impl Iterator<Item = CipherSuite> {
+    config
+        .suites
+        .iter()
+        .copied()
+        .filter(|suite| suite.kind() == Kind::Psk && (!psks.is_empty() || config.identities.is_empty()))
 }
 
 fn random(rng: &mut ChaCha20Rng) -> [u8; 32] {

@@ -24,7 +24,7 @@ use crate::{
     association::{Association, Heard, Role},
     client::Timer,
     config::ServerConfig,
-    credentials::Psk,
+    credentials::{CertificateType, PeerIdentity, Psk},
     event::{Closed, Counters, Established, Failure, INBOX_LIMIT, SendError},
     export::Export,
     flight::put_alert,
@@ -111,6 +111,8 @@ enum Queued {
 pub struct Server {
     config: Arc<ServerConfig>,
     rng: ChaCha20Rng,
+    /// The time since 1970, where it is known.
+    unix: Option<Duration>,
     cookies: Cookies,
     sessions: Sessions,
     psks: BTreeMap<Vec<u8>, Psk>,
@@ -158,20 +160,41 @@ impl Server {
             events: VecDeque::new(),
             counters: Counters::default(),
             rng,
+            unix: None,
             config,
         }
     }
 
     /// Lets clients with this key in. One with the same identity gives way, and its sessions cannot be resumed.
     pub fn add_psk(&mut self, psk: Psk) {
-        self.sessions.forget_identity(psk.identity());
+        self.sessions.forget(&PeerIdentity::Psk(psk.identity().to_vec()));
         self.psks.insert(psk.identity().to_vec(), psk);
     }
 
     /// No new handshake with this identity, and no resumption. Associations that are there stay: [`Server::close`] ends them.
     pub fn remove_psk(&mut self, identity: &[u8]) {
-        self.sessions.forget_identity(identity);
+        self.sessions.forget(&PeerIdentity::Psk(identity.to_vec()));
         self.psks.remove(identity);
+    }
+
+    /// Tells the time since 1970, which clients' certificates are checked against; as [`Client::set_time`](crate::Client::set_time).
+    pub fn set_time(&mut self, unix: Option<Duration>) {
+        let became_known = self.unix.is_none() && unix.is_some();
+        self.unix = unix;
+        if became_known {
+            self.peers.unchecked().into_iter().for_each(|id| self.verify_again(id));
+        }
+    }
+
+    fn verify_again(&mut self, id: AssociationId) {
+        let (Some(peer), Some(_)) = (self.peers.get_mut(id), self.unix) else { return };
+        let trust = &self.config.client_trust;
+        let verified = peer.association.verify_again(|sent| trust.verify(CertificateType::X509, sent, self.unix));
+        if let Err(error) = verified {
+            peer.association.alert(Alert::fatal(error.alert()), peer.address, &mut self.outbox);
+            self.peers.remove(id);
+            self.events.push_back(Queued::Closed(id, Closed::Certificate(error)));
+        }
     }
 
     /// Takes a datagram.
@@ -305,6 +328,7 @@ impl Server {
             self.events.push_back(Queued::Closed(replaced, Closed::Replaced));
         }
         self.events.push_back(Queued::Established(id, from, established));
+        self.verify_again(id);
     }
 
     fn handle_protected(&mut self, now: Duration, from: SocketAddr, record: &Record<'_>, size: usize) {
@@ -478,6 +502,7 @@ impl Server {
         if let Some(replaced) = replaced {
             self.events.push_back(Queued::Closed(replaced, Closed::Replaced));
         }
+        self.verify_again(id);
         Some(id)
     }
 

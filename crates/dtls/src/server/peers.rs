@@ -67,7 +67,7 @@ impl Peers {
     ) -> (AssociationId, Option<AssociationId>) {
         let replaced = self.by_address.get(&address).copied().filter(|id| {
             self.peers.get(id).is_some_and(|peer| {
-                peer.association.own_id().is_empty() || peer.association.identity() == association.identity()
+                peer.association.own_id().is_empty() || peer.association.peer() == association.peer()
             })
         });
         let same_id = self.by_connection_id.get(&association.own_id()).copied();
@@ -114,6 +114,12 @@ impl Peers {
             self.by_address.insert(from, id);
         }
         true
+    }
+
+    /// Those whose certificates' validity is still to be checked.
+    pub(super) fn unchecked(&self) -> Vec<AssociationId> {
+        let unchecked = self.peers.iter().filter(|(_, peer)| peer.association.is_validity_unchecked());
+        unchecked.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn remove(&mut self, id: AssociationId) -> Option<Peer> {

@@ -13,7 +13,7 @@ use ccm::{
 use rand_chacha::{ChaCha20Rng, rand_core::Rng};
 use zeroize::Zeroizing;
 
-use crate::{session::Secrets, wire::Reader};
+use crate::{credentials::PeerIdentity, session::Secrets, wire::Reader};
 
 type Aead = Ccm<aes::Aes128, U16, U12>;
 
@@ -58,7 +58,7 @@ impl Sessions {
         rng.fill_bytes(&mut nonce[1..]);
         // The nonce of zeros is that of the name.
         nonce[0] = 1;
-        let mut content = Zeroizing::new(Vec::with_capacity(128 + secrets.identity.len()));
+        let mut content = Zeroizing::new(Vec::with_capacity(8 + secrets.size()));
         content.extend_from_slice(&now.as_secs().to_be_bytes());
         secrets.put(&mut content);
         let mut ticket = [&self.name[..], &nonce].concat();
@@ -110,12 +110,12 @@ impl Sessions {
         self.is_alive(now, *since).then(|| secrets.clone())
     }
 
-    pub(super) fn forget_identity(&mut self, identity: &[u8]) {
-        self.by_id.retain(|_, (_, secrets)| secrets.identity != identity);
+    pub(super) fn forget(&mut self, peer: &PeerIdentity) {
+        self.by_id.retain(|_, (_, secrets)| secrets.peer != *peer);
         self.order.retain(|id| self.by_id.contains_key(id));
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.by_id.values().map(|(_, secrets)| 64 + size_of::<(Duration, Secrets)>() + secrets.identity.len()).sum()
+        self.by_id.values().map(|(_, secrets)| 64 + size_of::<(Duration, Secrets)>() + secrets.peer.len()).sum()
     }
 }

@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_dtls::{
-    AssociationId, Client, ClientConfig, Closed, Established, Event, Failure, Server, ServerConfig, Session,
-    credentials::Psk, server,
+    AssociationId, Client, ClientConfig, ClientCredentials, Closed, Established, Event, Failure, Server, ServerConfig,
+    Session, credentials::Psk, server,
 };
 use sim::{Cable, Happening, World};
 
@@ -50,6 +50,10 @@ pub struct Scene {
 
 pub fn psk() -> Psk {
     Psk::new(IDENTITY, KEY).unwrap()
+}
+
+pub fn credentials(identity: &[u8], key: &[u8]) -> ClientCredentials {
+    ClientCredentials::Psk(Psk::new(identity, key).unwrap())
 }
 
 pub fn client_config() -> ClientConfig {
