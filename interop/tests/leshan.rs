@@ -6,11 +6,15 @@ mod common;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bed::leshan::Server;
+use bed::leshan::{Options, Server};
 use common::{Agent, models};
 use serde_json::{Value, json};
 
-static LESHAN: LazyLock<Server> = LazyLock::new(|| Server::start("127.0.0.1", models()));
+static LESHAN: LazyLock<Server> = LazyLock::new(|| Server::start("127.0.0.1", options()));
+
+fn options() -> Options<'static> {
+    Options { models: Some(models()), ..Options::default() }
+}
 
 /// An agent registered at Leshan, and what one asks of it.
 struct Registered {

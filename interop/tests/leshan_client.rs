@@ -49,7 +49,9 @@ impl Api {
 #[test]
 fn leshans_client_registers_and_is_read_written_and_observed() {
     let api = Api(DevelopmentServer::start());
-    let mut client = leshan::client(&format!("coap://127.0.0.1:{}", api.0.coap), "visitor", 120, models());
+    let more = ["lifetime=120".to_owned(), format!("models={}", models().display())];
+    let server = format!("coap://127.0.0.1:{}", api.0.coap);
+    let mut client = leshan::client(&server, "visitor", leshan::Credentials::None, &more);
     let registration = eventually("the registration of Leshan's client", || {
         let found = api.call("GET", "clients/visitor", None);
         found["endpoint"].is_string().then_some(found)

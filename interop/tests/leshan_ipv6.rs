@@ -2,13 +2,13 @@
 
 mod common;
 
-use bed::leshan::Server;
+use bed::leshan::{Options, Server};
 use common::{Agent, models};
 use serde_json::json;
 
 #[test]
 fn the_agent_registers_and_is_read_over_ipv6() {
-    let leshan = Server::start("::1", models());
+    let leshan = Server::start("::1", Options { models: Some(models()), ..Options::default() });
     let configuration = "[device]\nmanufacturer = \"Lapwing\"\n";
     let agent = Agent::start(&format!("coap://[::1]:{}", leshan.coap), "six", 120, configuration);
     leshan.event("registered", "six");

@@ -1,6 +1,7 @@
 //! What the tests need beside Rust: found, or installed and said so, or one clear line.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::stages::{command, root, run, target};
@@ -73,20 +74,33 @@ pub(crate) fn deny() -> Result<(), String> {
     run(command("cargo", &check).env("PATH", path))
 }
 
-/// Fetches Leshan's libraries and compiles the peers in `interop/leshan`, where they have changed.
+/// Fetches Leshan's libraries and compiles the peers in `interop/leshan`, where they have changed: two modules, each with
+/// libraries of its own, around the same few classes.
 pub(crate) fn leshan() -> Result<(), String> {
     let sources = root().join("interop/leshan");
-    let built = target().join("leshan");
+    let shared = files(&sources, "java")?;
+    for module in ["server", "bootstrap"] {
+        let folder = sources.join(module);
+        let classes = [shared.clone(), files(&folder, "java")?].concat();
+        compile(&folder.join("pom.xml"), &classes, &target().join("leshan").join(module))?;
+    }
+    Ok(())
+}
+
+/// The files in `folder` that end so, sorted.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut found: Vec<_> = paths.filter(|path| path.extension().is_some_and(|its| its == extension)).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Compiles Java `classes` into `built/out` with what `pom` names in `built/lib`, unless nothing has changed.
+fn compile(pom: &Path, classes: &[PathBuf], built: &Path) -> Result<(), String> {
     let mut stamp = String::new();
-    let mut files = Vec::new();
-    let folder = fs::read_dir(&sources).map_err(|error| format!("{}: {error}", sources.display()))?;
-    let mut names: Vec<_> = folder.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    names.sort();
-    for path in names {
-        stamp += &fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if path.extension().is_some_and(|extension| extension == "java") {
-            files.push(path.to_string_lossy().into_owned());
-        }
+    for path in classes.iter().map(PathBuf::as_path).chain([pom]) {
+        stamp += &fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let stamped = built.join("sources");
     if fs::read_to_string(&stamped).is_ok_and(|old| old == stamp) {
@@ -94,13 +108,10 @@ pub(crate) fn leshan() -> Result<(), String> {
         return Ok(());
     }
     println!("fetching Leshan's libraries and compiling the peers into {}", built.display());
-    let (lib, out) = (built.join("lib"), built.join("out"));
-    let pom = sources.join("pom.xml").to_string_lossy().into_owned();
-    let libraries = format!("-DoutputDirectory={}", lib.display());
-    run(&mut command("mvn", &["-q", "-B", "-f", &pom, "dependency:copy-dependencies", &libraries]))?;
-    let (classpath, out) = (format!("{}/*", lib.display()), out.to_string_lossy().into_owned());
-    let mut arguments = vec!["-cp", &classpath, "-d", &out];
-    arguments.extend(files.iter().map(String::as_str));
-    run(&mut command("javac", &arguments))?;
+    let libraries = format!("-DoutputDirectory={}", built.join("lib").display());
+    let mut fetch = command("mvn", &["-q", "-B", "-f"]);
+    run(fetch.arg(pom).args(["dependency:copy-dependencies", &libraries]))?;
+    let mut javac = command("javac", &["-cp", &format!("{}/lib/*", built.display()), "-d"]);
+    run(javac.arg(built.join("out")).args(classes))?;
     fs::write(&stamped, stamp).map_err(|error| format!("{}: {error}", stamped.display()))
 }

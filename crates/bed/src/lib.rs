@@ -4,6 +4,7 @@
 //! peers end by themselves when their standard input does, so that not even a killed test leaves one behind.
 //! `cargo xtask test` installs the programs; here a missing one is a panic that names that command.
 
+pub mod keys;
 pub mod leshan;
 mod process;
 
@@ -68,4 +69,10 @@ pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < end, "waited {PATIENCE:?} in vain: {what}");
         sleep(Duration::from_millis(20));
     }
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
