@@ -12,7 +12,7 @@ use p256::{
         },
     },
     elliptic_curve::{Generate as _, sec1::ToSec1Point as _},
-    pkcs8::{DecodePublicKey as _, EncodePublicKey as _},
+    pkcs8::{DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _},
 };
 use rand_chacha::rand_core::CryptoRng;
 
@@ -119,6 +119,15 @@ impl PrivateKey {
         let begin = ["-----BEGIN PRIVATE KEY-----", "-----BEGIN EC PRIVATE KEY-----"];
         let begin = begin.iter().find_map(|label| text.find(label)).ok_or(PrivateKeyError)?;
         SecretKey::from_pem(text[begin..].trim_end()).map(Self).map_err(|_| PrivateKeyError)
+    }
+
+    /// The key in DER, as PKCS#8.
+    ///
+    /// # Panics
+    /// Never: such a key can be encoded.
+    #[must_use]
+    pub fn to_der(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        self.0.to_pkcs8_der().expect("138 bytes").to_bytes()
     }
 
     /// Draws a new one.

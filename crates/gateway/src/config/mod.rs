@@ -255,10 +255,12 @@ fn power_kind(name: &str) -> Option<PowerKind> {
 /// What was expected instead.
 pub fn check_server(uri: &str) -> Result<(), String> {
     const EXPECTED: &str = "a URI such as coap://host:5683";
-    uri.parse::<ServerUri>().map(|_| ()).map_err(|error| match error {
-        UriError::NoScheme | UriError::Scheme(_) => EXPECTED.to_owned(),
-        error => format!("{EXPECTED} ({error})"),
-    })
+    match uri.parse::<ServerUri>() {
+        Ok(uri) if uri.is_secure() => Err(format!("{EXPECTED} ('coaps' is not built yet: only coap is)")),
+        Ok(_) => Ok(()),
+        Err(UriError::NoScheme | UriError::Scheme(_)) => Err(EXPECTED.to_owned()),
+        Err(error) => Err(format!("{EXPECTED} ({error})")),
+    }
 }
 
 /// Says what is wrong with an endpoint name: it travels as a Uri-Query option `ep=NAME`, 255 bytes at most (RFC 7252 section 5.10).

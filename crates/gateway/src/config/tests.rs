@@ -65,7 +65,7 @@ fn wrong_values_are_refused_naming_key_value_and_what_was_expected() {
         ("server = 'example.com'", "`server` = \"example.com\": expected a URI such as coap://host:5683"),
         (
             "server = 'coaps://example.com'",
-            "`server` = \"coaps://example.com\": expected a URI such as coap://host:5683 ('coaps' is not built yet: only coap (plain CoAP over UDP) is)",
+            "`server` = \"coaps://example.com\": expected a URI such as coap://host:5683 ('coaps' is not built yet: only coap is)",
         ),
         ("endpoint = ''", "`endpoint` = \"\": expected 1 to 252 bytes without control characters"),
         ("binding = 'S'", "`binding` = \"S\": expected \"U\" (plain UDP), the only binding there is yet"),

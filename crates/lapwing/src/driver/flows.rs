@@ -43,7 +43,7 @@ impl<N: Net> Flows<N> {
 
     pub(super) fn open(&mut self, id: FlowId, target: Target) {
         let previous = self.history.iter().find(|(uri, _)| *uri == target.uri).map(|(_, previous)| *previous);
-        tracing::debug!(server = target.server, host = target.host(), port = target.port(), "connecting");
+        tracing::debug!(server = %target.server, host = target.host(), port = target.port(), "connecting");
         let opening = Box::pin(self.net.connect(target.host(), target.port(), previous));
         self.flows.push(Flow { id, target, way: Way::Opening(opening), event: None });
     }
@@ -69,7 +69,7 @@ impl<N: Net> Flows<N> {
         match sent {
             Ok(()) => tracing::trace!(length = datagram.len(), "sent"),
             Err(error) => {
-                tracing::debug!(server = flow.target.server, %error, "not sent");
+                tracing::debug!(server = %flow.target.server, %error, "not sent");
                 // The address that it was sent from may be gone.
                 flow.reconnect(&self.net);
             }
@@ -113,7 +113,7 @@ impl<N: Net> Flow<N> {
                     }
                     // Said of a datagram on its way, such as "no route to host": it counts as lost.
                     Poll::Ready(Err(error)) => {
-                        tracing::debug!(server = self.target.server, %error, "not delivered");
+                        tracing::debug!(server = %self.target.server, %error, "not delivered");
                         continue;
                     }
                 };
@@ -121,12 +121,12 @@ impl<N: Net> Flow<N> {
             Way::Opening(opening) => opening.as_mut().poll(cx).map(|opened| {
                 let (way, event) = match opened {
                     Ok(socket) => {
-                        tracing::debug!(server = self.target.server, local = %socket.local(), peer = %socket.peer(), "connected");
+                        tracing::debug!(server = %self.target.server, local = %socket.local(), peer = %socket.peer(), "connected");
                         (Way::Open { socket, answered: false }, FlowEvent::Opened)
                     }
                     Err(error) => {
                         let (server, host) = (self.target.server, self.target.host());
-                        tracing::debug!(server, host, %error, "not connected");
+                        tracing::debug!(%server, host, %error, "not connected");
                         (Way::Gone, FlowEvent::Failed(blame(&error)))
                     }
                 };
@@ -148,13 +148,13 @@ impl<N: Net> Flow<N> {
         match net.reconnect(socket) {
             Ok(socket) => {
                 if socket.local() != before {
-                    tracing::info!(server = self.target.server, from = %before, to = %socket.local(), "address changed");
+                    tracing::info!(server = %self.target.server, from = %before, to = %socket.local(), "address changed");
                     self.event = Some(FlowEvent::Moved);
                 }
                 self.way = Way::Open { socket, answered };
             }
             Err(error) => {
-                tracing::debug!(server = self.target.server, %error, "the socket has gone");
+                tracing::debug!(server = %self.target.server, %error, "the socket has gone");
                 self.event = Some(FlowEvent::Closed);
             }
         }

@@ -63,7 +63,7 @@ impl Operations {
     /// Begins an operation; it may end at once.
     pub(super) fn begin(&mut self, sides: &mut Sides<'_>, id: OperationId, operation: client::Operation) {
         let path = operation.kind.path();
-        let span = tracing::debug_span!("server", ssid = operation.origin.server());
+        let span = tracing::debug_span!("server", ssid = %operation.origin.server());
         let asked = Asked { id, span: span.in_scope(|| tracing::debug_span!("operation", ?id, %path)) };
         let Some(entry) = sides.objects.get(&path) else {
             return sides.engine.complete(sides.now, id, Err(ErrorCode::NotFound));

@@ -28,22 +28,19 @@ impl<D: Disk> Records<D> {
 
     /// What was stored for these accounts. A damaged record is told of and passed over: the configuration holds then.
     pub(super) fn load(&self, accounts: &[ServerAccount]) -> Result<Saved, store::StoreError> {
-        let mut saved = Saved::new();
-        let Some(store) = &self.store else { return Ok(saved) };
-        for key in
-            accounts.iter().flat_map(|account| [RecordKey::Server(account.ssid), RecordKey::Attributes(account.ssid)])
-        {
+        let Some(store) = &self.store else { return Ok(Saved::new()) };
+        Saved::load(accounts.iter().map(|account| account.ssid), |key: RecordKey| {
             match store.load(&key.to_string()) {
                 Ok(Some(mut record)) if record.version == VERSION => {
-                    saved.insert(Record::new(key, std::mem::take(&mut *record.content)));
+                    return Ok(Some(std::mem::take(&mut *record.content)));
                 }
                 Ok(Some(record)) => tracing::warn!(%key, record.version, "a record of another version is passed over"),
                 Ok(None) => {}
                 Err(error @ store::StoreError::Damaged { .. }) => tracing::error!(%error, "a record is passed over"),
                 Err(error) => return Err(error),
             }
-        }
-        Ok(saved)
+            Ok(None)
+        })
     }
 
     pub(super) fn save(&mut self, id: PersistId, record: Record) {

@@ -1,14 +1,18 @@
 //! Objects 0 and 1 as Server Accounts: what a client knows of each of its servers (LwM2M Core 1.1 section 6.1.3,
 //! Appendices E.1 and E.2).
 //!
-//! A Server Account comes from the configuration. What a server may change of it (object 1) is kept as a [`Record`],
-//! which the driver makes durable before the change is acknowledged.
+//! A Server Account comes from the configuration or from a bootstrap server. What a server may change of it (object 1) is
+//! kept as a [`Record`], which the driver makes durable before the change is acknowledged.
 
+mod bootstrap;
 mod record;
+mod security;
 mod server_object;
 mod uri;
 
-pub use record::{Record, RecordKey, Saved};
+pub use bootstrap::BootstrapAccount;
+pub use record::{Record, RecordKey, Saved, UnknownKey};
+pub use security::{Security, SecurityError, SecurityMode};
 pub use uri::{ServerUri, UriError};
 
 pub(crate) use server_object::BINDING;
@@ -17,6 +21,25 @@ use crate::model::InstanceId;
 
 /// Short Server ID (1/x/0): names a server within this client, 1 to 65534.
 pub type ShortServerId = u16;
+
+/// One of a client's servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerId {
+    /// An LwM2M Server.
+    Server(ShortServerId),
+    /// The LwM2M Bootstrap-Server.
+    Bootstrap,
+}
+
+impl std::fmt::Display for ServerId {
+    /// `1`, `bootstrap`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServerId::Server(ssid) => std::fmt::Display::fmt(ssid, f),
+            ServerId::Bootstrap => f.pad("bootstrap"),
+        }
+    }
+}
 
 /// Lifetime of a registration that lapses never (LwM2M Core 1.1 section 6.2.1).
 pub const NEVER_LAPSES: u32 = 0;
@@ -39,6 +62,8 @@ pub struct ServerAccount {
     pub instance: Option<InstanceId>,
     /// Where the server is (0/x/0).
     pub uri: ServerUri,
+    /// How the server and the client prove who they are: NoSec with a `coap` URI, something else with `coaps`.
+    pub security: Security,
     /// Lifetime of the registration in seconds (1/x/1); [`NEVER_LAPSES`] lapses never. Default 86,400.
     pub lifetime: u32,
     /// Default Minimum Period in seconds (1/x/2): pmin where no attribute says otherwise.
@@ -55,12 +80,13 @@ pub struct ServerAccount {
 }
 
 impl ServerAccount {
-    /// An account with the standard's defaults.
-    pub const fn new(ssid: ShortServerId, uri: ServerUri) -> ServerAccount {
+    /// An account with the standard's defaults, without security.
+    pub fn new(ssid: ShortServerId, uri: ServerUri) -> ServerAccount {
         ServerAccount {
             ssid,
             instance: None,
             uri,
+            security: Security::default(),
             lifetime: 86_400,
             default_pmin: None,
             default_pmax: None,
@@ -70,14 +96,23 @@ impl ServerAccount {
         }
     }
 
+    /// The same with security, which a `coaps` URI needs.
+    #[must_use]
+    pub fn security(mut self, security: Security) -> ServerAccount {
+        self.security = security;
+        self
+    }
+
     /// The same with a lifetime in seconds.
-    pub const fn lifetime(mut self, seconds: u32) -> ServerAccount {
+    #[must_use]
+    pub fn lifetime(mut self, seconds: u32) -> ServerAccount {
         self.lifetime = seconds;
         self
     }
 
     /// The same with retry resources.
-    pub const fn retry(mut self, retry: Retry) -> ServerAccount {
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> ServerAccount {
         self.retry = retry;
         self
     }

@@ -1,6 +1,8 @@
 use std::fmt::Write as _;
 
-use super::{ServerAccount, ShortServerId};
+use zeroize::Zeroizing;
+
+use super::{ServerAccount, ServerId, ShortServerId};
 use crate::{
     attributes::{AttributeTable, Changes},
     model::{ObjectDefinition, Path},
@@ -19,31 +21,46 @@ pub enum RecordKey {
     Server(ShortServerId),
     /// The attributes that a server wrote (LwM2M Core 1.1 section 6.3.6).
     Attributes(ShortServerId),
+    /// The whole configuration that a bootstrap server wrote, secrets included: in one record, so that it is the old one or the
+    /// new one. What it says holds instead of what the client was configured with.
+    Accounts,
+    /// The DTLS association with a server, secrets included.
+    Association(ServerId),
 }
 
 /// A piece of state that must outlive the process, in a format of its own (versioned, checked when it is read back).
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It may hold secrets: its `Debug` does not print the content, which is cleared when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
     /// What it is about, and under which name it is to be stored.
     pub key: RecordKey,
-    /// The content.
-    pub content: Vec<u8>,
+    /// The content; empty: what is stored is to be removed.
+    pub content: Zeroizing<Vec<u8>>,
 }
 
 impl Record {
     /// A record as it was stored.
     pub fn new(key: RecordKey, content: Vec<u8>) -> Record {
-        Record { key, content }
+        Record { key, content: Zeroizing::new(content) }
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Record {{ key: {:?}, content: {} bytes }}", self.key, self.content.len())
     }
 }
 
 impl std::fmt::Display for RecordKey {
-    /// A name that suits a file: `server-1`, `attributes-1`.
+    /// A name that suits a file: `server-1`, `attributes-1`, `accounts`, `association-1`, `association-bootstrap`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RecordKey::Server(ssid) => write!(f, "server-{ssid}"),
             RecordKey::Attributes(ssid) => write!(f, "attributes-{ssid}"),
+            RecordKey::Accounts => f.write_str("accounts"),
+            RecordKey::Association(server) => write!(f, "association-{server}"),
         }
     }
 }
@@ -52,11 +69,17 @@ impl std::str::FromStr for RecordKey {
     type Err = UnknownKey;
 
     fn from_str(text: &str) -> Result<RecordKey, UnknownKey> {
+        match text {
+            "accounts" => return Ok(RecordKey::Accounts),
+            "association-bootstrap" => return Ok(RecordKey::Association(ServerId::Bootstrap)),
+            _ => {}
+        }
         let (kind, ssid) = text.rsplit_once('-').ok_or(UnknownKey)?;
         let ssid = ssid.parse().map_err(|_| UnknownKey)?;
         match kind {
             "server" => Ok(RecordKey::Server(ssid)),
             "attributes" => Ok(RecordKey::Attributes(ssid)),
+            "association" => Ok(RecordKey::Association(ServerId::Server(ssid))),
             _ => Err(UnknownKey),
         }
     }
@@ -80,6 +103,33 @@ impl Saved {
     /// Nothing stored.
     pub const fn new() -> Saved {
         Saved { records: Vec::new() }
+    }
+
+    /// Reads what a client may have stored that is configured with these servers: first the accounts, then what belongs to
+    /// them and to those configured. `read` gives the content of a record, `None` where there is none.
+    ///
+    /// # Errors
+    /// The first of `read`.
+    pub fn load<E>(
+        configured: impl IntoIterator<Item = ShortServerId>,
+        mut read: impl FnMut(RecordKey) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Saved, E> {
+        let mut saved = Saved::new();
+        let mut add = |saved: &mut Saved, key| {
+            let content = read(key)?;
+            content.into_iter().for_each(|content| saved.insert(Record::new(key, content)));
+            Ok(())
+        };
+        add(&mut saved, RecordKey::Accounts)?;
+        add(&mut saved, RecordKey::Association(ServerId::Bootstrap))?;
+        for ssid in configured {
+            for key in
+                [RecordKey::Server(ssid), RecordKey::Attributes(ssid), RecordKey::Association(ServerId::Server(ssid))]
+            {
+                add(&mut saved, key)?;
+            }
+        }
+        Ok(saved)
     }
 
     /// Adds a record, in place of an older one of its key.

@@ -3,10 +3,10 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A server's URI, `coap://host[:port]` (0/x/0; RFC 7252 section 6.1).
+/// A server's URI, `coap://host[:port]` or `coaps://host[:port]` (0/x/0; RFC 7252 sections 6.1 and 6.2).
 ///
 /// The host is a name, an IPv4 address or an IPv6 address in brackets, with a zone (`[fe80::1%25eth0]`, RFC 6874) if
-/// need be. The port is 5683 where none is named.
+/// need be. Where no port is named it is 5683, with `coaps` 5684.
 ///
 /// ```
 /// use lapwing_lwm2m::account::ServerUri;
@@ -20,11 +20,14 @@ pub struct ServerUri {
     text: Arc<str>,
     host: Arc<str>,
     port: u16,
+    secure: bool,
 }
 
 impl ServerUri {
     /// Port of CoAP over UDP (RFC 7252 section 6.1).
     pub const DEFAULT_PORT: u16 = 5683;
+    /// Port of CoAP over DTLS (RFC 7252 section 6.2).
+    pub const DEFAULT_SECURE_PORT: u16 = 5684;
     /// A Security object holds at most 255 bytes of URI (0/x/0).
     const MAX_LENGTH: usize = 255;
 
@@ -42,6 +45,11 @@ impl ServerUri {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether the server is spoken to over DTLS: `coaps`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
 }
 
 impl fmt::Display for ServerUri {
@@ -58,20 +66,21 @@ impl FromStr for ServerUri {
             return Err(UriError::TooLong);
         }
         let (scheme, rest) = text.split_once("://").ok_or(UriError::NoScheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "coap" => {}
-            "coaps" | "coap+tcp" | "coaps+tcp" | "coap+ws" | "coaps+ws" => {
+        let (secure, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "coap" => (false, ServerUri::DEFAULT_PORT),
+            "coaps" => (true, ServerUri::DEFAULT_SECURE_PORT),
+            "coap+tcp" | "coaps+tcp" | "coap+ws" | "coaps+ws" => {
                 return Err(UriError::NotBuilt(scheme.to_ascii_lowercase()));
             }
             _ => return Err(UriError::Scheme(scheme.into())),
-        }
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#', '@']) {
             return Err(UriError::Extra);
         }
         let (host, port) = split_port(authority)?;
-        let port = port.map_or(Ok(ServerUri::DEFAULT_PORT), parse_port)?;
-        Ok(ServerUri { text: text.into(), host: host.into(), port })
+        let port = port.map_or(Ok(default_port), parse_port)?;
+        Ok(ServerUri { text: text.into(), host: host.into(), port, secure })
     }
 }
 
@@ -121,7 +130,7 @@ pub enum UriError {
     #[error("unknown scheme '{0}': a server URI looks like coap://host:port")]
     Scheme(String),
     /// A transport that this version does not speak.
-    #[error("'{0}' is not built yet: only coap (plain CoAP over UDP) is")]
+    #[error("'{0}' is not built yet: only coap and coaps (CoAP over UDP, plain and over DTLS) are")]
     NotBuilt(String),
     /// The host is empty or not a name, an IPv4 address or an IPv6 address in brackets.
     #[error("the host is not a name, an IPv4 address or an IPv6 address in brackets")]
@@ -149,9 +158,12 @@ mod tests {
             ("coap://[::1]", "::1", 5683),
             ("coap://[2001:db8::7]:61616/", "2001:db8::7", 61616),
             ("coap://[fe80::1%25eth0]:5683", "fe80::1%eth0", 5683),
+            ("coaps://h", "h", 5684),
+            ("coapS://h:5683", "h", 5683),
         ] {
             let uri: ServerUri = text.parse().unwrap();
             assert_eq!((uri.host(), uri.port(), uri.as_str()), (host, port, text));
+            assert_eq!(uri.is_secure(), text.to_lowercase().starts_with("coaps"));
         }
     }
 
@@ -160,7 +172,6 @@ mod tests {
         for (text, why) in [
             ("leshan.example", UriError::NoScheme),
             ("http://leshan.example", UriError::Scheme("http".into())),
-            ("coaps://leshan.example", UriError::NotBuilt("coaps".into())),
             ("coap+tcp://leshan.example", UriError::NotBuilt("coap+tcp".into())),
             ("coap://", UriError::Host),
             ("coap://:5683", UriError::Host),

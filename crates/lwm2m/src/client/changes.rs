@@ -36,7 +36,7 @@ enum Kind {
 
 /// What is to count once it is durable.
 enum State {
-    Account(ServerAccount),
+    Account(Box<ServerAccount>),
     Attributes(AttributeTable),
 }
 
@@ -102,7 +102,7 @@ impl Session {
         match kind {
             Kind::Account { content, replace } => {
                 let account = self.account.written(content, *replace)?;
-                Ok((account != self.account).then_some(State::Account(account)))
+                Ok((account != self.account).then(|| State::Account(Box::new(account))))
             }
             Kind::Attributes { path, changes } => {
                 let object = cx.tree.object(path).ok_or(Code::NOT_FOUND)?;
@@ -128,7 +128,7 @@ impl Session {
             (Err(StoreError), _) => self.respond(cx, change.exchange, Code::INTERNAL_SERVER_ERROR),
             (Ok(()), State::Account(account)) => {
                 self.respond(cx, change.exchange, Code::CHANGED);
-                self.take_account(cx, account);
+                self.take_account(cx, *account);
             }
             (Ok(()), State::Attributes(table)) => {
                 self.respond(cx, change.exchange, Code::CHANGED);

@@ -1,9 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use lapwing_coap::peer;
+use lapwing_dtls::credentials::UnknownTime;
 
 use crate::{
-    account::{ServerAccount, ShortServerId},
+    account::{BootstrapAccount, Security, ServerAccount, ServerUri, ShortServerId},
     model::{MAX_ID, Version},
 };
 
@@ -48,8 +49,17 @@ pub struct Config {
     pub endpoint: String,
     /// The version of LwM2M to register with.
     pub version: LwM2mVersion,
-    /// The Server Accounts.
+    /// The Server Accounts, which hold until a bootstrap server has written others.
     pub servers: Vec<ServerAccount>,
+    /// The account of the bootstrap server, which holds as long.
+    pub bootstrap: Option<BootstrapAccount>,
+    /// Whether accounts that a bootstrap server wrote in an earlier run are forgotten, so that those here hold. Default no.
+    pub reset_accounts: bool,
+    /// Certificates in DER that are trusted where an account's certificate usage (0/x/15) is 0 or 1. Default none.
+    pub trust_anchors: Vec<Vec<u8>>,
+    /// What becomes of a server's certificate while the time is not known, where its validity counts. Default: it is
+    /// refused.
+    pub unknown_time: UnknownTime,
     /// Message layer of each server's connection, and its bounds.
     pub coap: Arc<peer::Config>,
     /// How notifications are sent.
@@ -71,6 +81,10 @@ impl Config {
             endpoint: endpoint.into(),
             version: LwM2mVersion::default(),
             servers,
+            bootstrap: None,
+            reset_accounts: false,
+            trust_anchors: Vec::new(),
+            unknown_time: UnknownTime::default(),
             coap: Arc::new(peer::Config::default()),
             notifications: Notifications::default(),
             operation_timeout: Duration::from_secs(60),
@@ -97,8 +111,23 @@ impl Config {
                 return Err(ConfigError::DuplicateSsid(account.ssid));
             }
             seen.push(account.ssid);
+            check_security(&account.uri, &account.security)?;
+        }
+        if let Some(account) = &self.bootstrap {
+            check_security(&account.uri, &account.security)?;
+            return Err(ConfigError::NotBuilt("bootstrap"));
         }
         Ok(())
+    }
+}
+
+/// Whether the scheme and the Security Mode say the same.
+fn check_security(uri: &ServerUri, security: &Security) -> Result<(), ConfigError> {
+    match (uri.is_secure(), security.is_secure()) {
+        (true, false) => Err(ConfigError::NoSecurity(uri.clone())),
+        (false, true) => Err(ConfigError::SecurityUnused(uri.clone())),
+        (true, true) => Err(ConfigError::NotBuilt("coaps")),
+        (false, false) => Ok(()),
     }
 }
 
@@ -115,4 +144,13 @@ pub enum ConfigError {
     /// Two accounts have the same Short Server ID.
     #[error("Short Server ID {0} is there twice")]
     DuplicateSsid(ShortServerId),
+    /// A `coaps` URI without key or certificate.
+    #[error("{0} is reached over DTLS, which needs a key or a certificate, and there is none")]
+    NoSecurity(ServerUri),
+    /// A key or certificate for a `coap` URI.
+    #[error("{0} is plain CoAP, which has no use for a key or a certificate: did you mean coaps?")]
+    SecurityUnused(ServerUri),
+    /// Something that this version does not have.
+    #[error("'{0}' is not built yet")]
+    NotBuilt(&'static str),
 }

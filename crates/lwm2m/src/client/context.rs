@@ -8,7 +8,7 @@ use super::{
     operations::Operations,
 };
 use crate::{
-    account::{Record, ServerAccount, ShortServerId},
+    account::{Record, ServerAccount, ServerId, ServerUri},
     definitions,
     model::{InstanceId, Level, Path, Tree, TreeObject},
 };
@@ -94,10 +94,10 @@ impl Context {
         self.rng.next_u32()
     }
 
-    pub(super) fn open(&mut self, server: ShortServerId, account: &ServerAccount) -> FlowId {
+    pub(super) fn open(&mut self, server: ServerId, uri: &ServerUri) -> FlowId {
         let flow = FlowId(self.next_flow);
         self.next_flow += 1;
-        self.outputs.push_back(Item::Open(flow, Target { server, uri: account.uri.clone() }));
+        self.outputs.push_back(Item::Open(flow, Target { server, uri: uri.clone() }));
         flow
     }
 

@@ -54,6 +54,26 @@ pub enum Event {
         /// What it observed.
         path: Path,
     },
+    /// Which accounts are used from now on.
+    AccountsUsed {
+        /// They were written by a bootstrap server in an earlier run, and hold instead of those configured.
+        stored: bool,
+    },
+    /// The stored accounts are damaged, or of a version that this one does not read: those configured are used.
+    AccountsDamaged,
+    /// A bootstrap begins: the bootstrap server is asked, or has been told by a server's Execute of 1/x/9 that it will be.
+    BootstrapBegun,
+    /// The bootstrap server has finished, and what it wrote is durable and in force.
+    BootstrapFinished,
+    /// A bootstrap has failed; the accounts are as they were.
+    BootstrapFailed {
+        /// Why.
+        reason: Failure,
+        /// When the bootstrap server is asked again; `None`: not by itself.
+        retry_in: Option<Duration>,
+    },
+    /// The account of the bootstrap server was removed, as its time-out (0/x/12) says.
+    BootstrapAccountPurged,
     /// After [`Command::Deregister`]: no server has a registration, and nothing will be sent any more until
     /// [`Command::Register`].
     Stopped,
@@ -78,6 +98,9 @@ pub enum Failure {
     /// The answer breaks the protocol: a 2.01 without Location, or blocks that do not fit.
     #[error("the server's answer makes no sense")]
     Protocol,
+    /// The bootstrap server said nothing for EXCHANGE_LIFETIME and had not finished (LwM2M Core 1.1 section 6.1.7).
+    #[error("the bootstrap server did not finish in time")]
+    Unfinished,
 }
 
 /// Why a registration is taken for lost.
@@ -115,6 +138,8 @@ pub enum Command {
     /// Register with every server that has no registration: after [`Command::Deregister`], or at once instead of at the
     /// next attempt.
     Register,
+    /// Ask the bootstrap server, at once, where there is one.
+    Bootstrap,
     /// The network has changed (a link came up, a route, an address): every server that is being waited for is tried at once.
     /// What changed for a certain flow is told by [`FlowEvent::Moved`](super::FlowEvent::Moved).
     NetworkChanged,

@@ -136,7 +136,7 @@ impl Client {
         match command {
             Command::Deregister => (self.stopping, self.stopped) = (true, false),
             Command::Register => (self.stopping, self.stopped) = (false, false),
-            Command::Update(_) | Command::NetworkChanged => {}
+            Command::Update(_) | Command::Bootstrap | Command::NetworkChanged => {}
         }
         for session in &mut self.sessions {
             match command {
@@ -148,7 +148,7 @@ impl Client {
                 Command::Deregister => session.deregister(&mut self.cx, Then::Stop),
                 Command::Register if self.declared => session.register(&mut self.cx),
                 Command::NetworkChanged if self.declared && !self.stopping => session.network_changed(&mut self.cx),
-                Command::Register | Command::NetworkChanged => {}
+                Command::Register | Command::Bootstrap | Command::NetworkChanged => {}
             }
         }
     }

@@ -4,7 +4,7 @@ use lapwing_coap::{Code, ContentFormat};
 
 use super::Arguments;
 use crate::{
-    account::ShortServerId,
+    account::{ServerId, ShortServerId},
     model::{Instance, InstanceId, Node, ObjectId, Path, ResourceInstanceId},
 };
 
@@ -26,13 +26,17 @@ pub enum Origin {
     Server(ShortServerId),
     /// A server that observes is to be notified.
     Observation(ShortServerId),
+    /// The bootstrap server wrote or deleted it, and has finished: what is read-only to a server may be written, and every
+    /// one of the session's operations has to succeed for the others to hold.
+    Bootstrap,
 }
 
 impl Origin {
     /// The server.
-    pub const fn server(self) -> ShortServerId {
+    pub const fn server(self) -> ServerId {
         match self {
-            Origin::Server(ssid) | Origin::Observation(ssid) => ssid,
+            Origin::Server(ssid) | Origin::Observation(ssid) => ServerId::Server(ssid),
+            Origin::Bootstrap => ServerId::Bootstrap,
         }
     }
 }

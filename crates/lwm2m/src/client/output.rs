@@ -3,7 +3,7 @@ use std::time::Duration;
 use lapwing_coap::peer;
 
 use super::{Event, Operation};
-use crate::account::{Record, ServerUri, ShortServerId};
+use crate::account::{Record, ServerId, ServerUri};
 
 /// Names a flow: one socket to one server, from [`Output::Open`] to [`Output::Close`]. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub type Last = bool;
 #[non_exhaustive]
 pub struct Target {
     /// The server.
-    pub server: ShortServerId,
+    pub server: ServerId,
     /// Its URI, with host and port.
     pub uri: ServerUri,
 }

@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    account::{BINDING, NEVER_LAPSES},
+    account::{BINDING, NEVER_LAPSES, ServerId},
     format,
 };
 
@@ -129,7 +129,7 @@ impl Session {
     pub(super) fn attempt(&mut self, cx: &mut Context) {
         self.close_flow(cx);
         tracing::debug!(server = self.account.ssid, uri = %self.account.uri, "registering");
-        self.flow = Some(cx.open(self.account.ssid, &self.account));
+        self.flow = Some(cx.open(ServerId::Server(self.account.ssid), &self.account.uri));
         self.state = State::Opening { since: cx.now };
     }
 

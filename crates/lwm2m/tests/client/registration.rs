@@ -343,7 +343,10 @@ fn refuses_a_configuration_that_makes_no_sense() {
         let servers = ssids.map(|ssid| ServerAccount::new(ssid, "coap://h".parse().unwrap())).into();
         assert_eq!(Config::new("gw", servers).validate(), Err(error));
     }
-    let text = "coaps://h".parse::<lapwing_lwm2m::account::ServerUri>().unwrap_err();
-    assert_eq!(text, UriError::NotBuilt("coaps".into()));
-    assert_eq!(text.to_string(), "'coaps' is not built yet: only coap (plain CoAP over UDP) is");
+    let text = "coaps+tcp://h".parse::<lapwing_lwm2m::account::ServerUri>().unwrap_err();
+    assert_eq!(text, UriError::NotBuilt("coaps+tcp".into()));
+    assert_eq!(
+        text.to_string(),
+        "'coaps+tcp' is not built yet: only coap and coaps (CoAP over UDP, plain and over DTLS) are"
+    );
 }
