@@ -9,7 +9,7 @@ use lapwing_coap::{
 };
 use lapwing_lwm2m::{
     Now,
-    server::{RegistrationId, Request, Server, ServerConfig, ServerOutput},
+    server::{Channel, RegistrationId, Request, Server, ServerConfig, ServerOutput},
 };
 
 #[global_allocator]
@@ -45,7 +45,7 @@ impl Bench {
         writer.option_str(option::URI_PATH, "rd").option_uint(option::CONTENT_FORMAT, 40);
         writer.option_str(option::URI_QUERY, "ep=gw").option_str(option::URI_QUERY, "lwm2m=1.1");
         writer.payload(LINKS).finish();
-        server.handle_datagram(Now::from_elapsed(now), client, &message);
+        server.handle_datagram(Now::from_elapsed(now), Channel::Plain, client, &message);
         let registration = server.registration("gw").expect("registered").id;
         let mut bench = Bench { server, client, registration, now, id: 0, buffer: Vec::new(), message };
         assert!(bench.drain());
@@ -57,7 +57,7 @@ impl Bench {
         let mut sent = false;
         loop {
             match self.server.poll_output(&mut self.buffer) {
-                ServerOutput::Transmit(_, datagram) => {
+                ServerOutput::Transmit(_, _, datagram) => {
                     self.message.clear();
                     self.message.extend_from_slice(datagram);
                     sent = true;
@@ -85,7 +85,7 @@ impl Bench {
         self.message.clear();
         let mut writer = Writer::new(&mut self.message, MessageType::Ack, Code::CONTENT, id, token);
         writer.option_uint(option::CONTENT_FORMAT, ContentFormat::TLV.0.into()).payload(DEVICE).finish();
-        self.server.handle_datagram(now, self.client, &self.message);
+        self.server.handle_datagram(now, Channel::Plain, self.client, &self.message);
         self.drain();
     }
 
@@ -97,7 +97,7 @@ impl Bench {
         let token = Token::new(&self.id.to_be_bytes()).expect("a token");
         let mut writer = Writer::new(&mut self.message, MessageType::Con, Code::POST, self.id, token);
         writer.option_str(option::URI_PATH, "rd").option_str(option::URI_PATH, self.registration.as_str()).finish();
-        self.server.handle_datagram(now, self.client, &self.message);
+        self.server.handle_datagram(now, Channel::Plain, self.client, &self.message);
         assert!(self.drain());
     }
 }

@@ -8,7 +8,7 @@ mod server_common;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use lapwing_coap::wire::{Code, MessageType, option};
-use lapwing_lwm2m::server::Request;
+use lapwing_lwm2m::server::{Remote, Request};
 use meter::Meter;
 use server_common::{Bench, Msg, address, seconds};
 
@@ -97,7 +97,7 @@ fn strangers_from_5000_addresses_hold_no_more_than_those_from_1024() {
     println!("{STRANGERS} strangers: {at_the_limit} bytes; 5000: {}", meter.live);
     assert_eq!(bench.server.strangers(), STRANGERS as usize);
     for number in 0..5_000 {
-        let remembered = bench.server.peer_memory(stranger(number)).is_some();
+        let remembered = bench.server.peer_memory(Remote::Plain(stranger(number))).is_some();
         assert_eq!(remembered, number >= 5_000 - STRANGERS, "{number}: the least recently seen goes first");
     }
     let limit = i64::from(STRANGERS);
@@ -106,7 +106,7 @@ fn strangers_from_5000_addresses_hold_no_more_than_those_from_1024() {
     assert!(meter.live < at_the_limit + 1_024 * 1_024, "{at_the_limit}, then {meter:?}");
 
     // Who is registered never counted among them.
-    assert!(bench.server.peer_memory(client).is_some());
+    assert!(bench.server.peer_memory(Remote::Plain(client)).is_some());
     let (seen, answer) =
         bench.exchange(client, registration, Request::Discover { path: "/3".parse().expect("a path") }, |request| {
             request.answer(Code::NOT_FOUND)

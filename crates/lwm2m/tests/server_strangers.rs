@@ -5,7 +5,7 @@ mod server_common;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use lapwing_coap::wire::{Code, MessageType, option};
-use lapwing_lwm2m::server::Request;
+use lapwing_lwm2m::server::{Remote, Request};
 use server_common::{Bench, LINKS, Msg, address, seconds};
 
 const PEER: usize = 192 * 1024;
@@ -27,9 +27,9 @@ fn at_most_so_many_strangers_are_remembered_and_the_least_recently_seen_goes_fir
     bench.deliver(stranger(0), &request);
     bench.deliver(stranger(5_000), &request);
     assert_eq!(bench.server.strangers(), 1_024);
-    assert!(bench.server.peer_memory(stranger(0)).is_some());
-    assert!(bench.server.peer_memory(stranger(1)).is_none());
-    assert!(bench.server.peer_memory(stranger(5_000)).is_some());
+    assert!(bench.server.peer_memory(Remote::Plain(stranger(0))).is_some());
+    assert!(bench.server.peer_memory(Remote::Plain(stranger(1))).is_none());
+    assert!(bench.server.peer_memory(Remote::Plain(stranger(5_000))).is_some());
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_flood_of_strangers_leaves_the_registered_alone() {
     // Who was registered becomes a stranger, the most recently seen one.
     assert!(bench.server.forget(bench.now(), registration));
     assert_eq!(bench.server.strangers(), 16);
-    assert!(bench.server.peer_memory(address(1)).is_some());
+    assert!(bench.server.peer_memory(Remote::Plain(address(1))).is_some());
 }
 
 #[test]
@@ -71,13 +71,13 @@ fn a_strangers_memory_is_bounded_whatever_it_sends() {
         };
         bench.deliver(address(9), &junk);
         bench.take(address(9));
-        most = most.max(bench.server.peer_memory(address(9)).expect("remembered").total());
+        most = most.max(bench.server.peer_memory(Remote::Plain(address(9))).expect("remembered").total());
     }
     assert!(most <= PEER, "{most} bytes");
     assert_eq!(bench.server.registrations().count(), 0);
     bench.run(seconds(600));
     // Bodies that are not continued are dropped by a timer; what is known of answered messages ages at the next datagram.
-    let rest = bench.server.peer_memory(address(9)).expect("remembered");
+    let rest = bench.server.peer_memory(Remote::Plain(address(9))).expect("remembered");
     assert_eq!((rest.bodies_in, rest.snapshots), (0, 0));
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, future::poll_fn, io, net::SocketAddr, sync:
 
 use lapwing::driver::{BootClock, Clock};
 use lapwing_lwm2m::server::{
-    self as engine, LogEntry, RequestError, RequestId, Response, ServerConfig, ServerEvent, ServerOutput,
+    self as engine, Channel, LogEntry, RequestError, RequestId, Response, ServerConfig, ServerEvent, ServerOutput,
 };
 use tokio::{
     net::UdpSocket,
@@ -104,7 +104,9 @@ impl Driver {
         self.engine.set_log_events(self.log.receiver_count() > 0);
         for _ in 0..BATCH {
             match self.socket.try_recv_from(datagram) {
-                Ok((length, from)) => self.engine.handle_datagram(self.clock.now(), from, &datagram[..length]),
+                Ok((length, from)) => {
+                    self.engine.handle_datagram(self.clock.now(), Channel::Plain, from, &datagram[..length])
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_about_a_peer(&error) => continue,
                 Err(error) => return Err(error),
@@ -147,7 +149,7 @@ impl Driver {
     async fn flush(&mut self, outgoing: &mut Vec<u8>) -> io::Result<Option<Duration>> {
         loop {
             match self.engine.poll_output(outgoing) {
-                ServerOutput::Transmit(to, datagram) => transmit(&self.socket, to, datagram).await?,
+                ServerOutput::Transmit(_, to, datagram) => transmit(&self.socket, to, datagram).await?,
                 ServerOutput::Answer(id, result) => {
                     let Some(waiting) = self.waiting.remove(&id) else { continue };
                     self.tickets.remove(&waiting.ticket);

@@ -4,14 +4,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_coap::wire::Code;
 
-use super::{LogEntry, Registration, RequestError, RequestId, Response, Update};
+use super::{Channel, LogEntry, Registration, RequestError, RequestId, Response, Update};
 use crate::model::Path;
 
 /// The next thing to do, from [`Server::poll_output`](super::Server::poll_output).
 #[derive(Debug)]
 pub enum ServerOutput<'a> {
-    /// Send this datagram there.
-    Transmit(SocketAddr, &'a [u8]),
+    /// Send this datagram there, from that socket.
+    Transmit(Channel, SocketAddr, &'a [u8]),
     /// A request has ended: its answer, or why there is none. Exactly one for every request that was not cancelled.
     Answer(RequestId, Result<Response, RequestError>),
     /// Something happened.
@@ -27,7 +27,7 @@ pub enum ServerOutput<'a> {
 pub enum Reason {
     /// None is set.
     Idle,
-    /// A peer's message layer: a retransmission, an ACK that is due, a cache that ages.
+    /// A peer's message layer or handshake: a retransmission, an ACK that is due, a cache that ages.
     Peer,
     /// A registration that lapses.
     Lifetime,
@@ -56,6 +56,14 @@ pub enum ServerEvent {
         previous: Arc<Registration>,
         /// What the client named.
         update: Arc<Update>,
+    },
+    /// A client that is registered over DTLS has sent its newest record from another address: its Connection ID and keys tell that it is
+    /// the same (RFC 9146). Nothing else has changed.
+    Moved {
+        /// As it is now.
+        registration: Arc<Registration>,
+        /// As it was.
+        previous: Arc<Registration>,
     },
     /// A registration ended.
     Deregistered {

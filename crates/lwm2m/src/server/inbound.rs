@@ -13,12 +13,13 @@ use lapwing_coap::{
 };
 
 use super::{
-    Content, Deregistration, ObservationEnd, Registration, RegistrationId, RequestError, Response, Server, ServerEvent,
-    Update,
+    Content, Deregistration, Direction, ObservationEnd, Registration, RegistrationId, Remote, RequestError, Response,
+    Server, ServerEvent, Update,
+    endpoint::{self, Slot},
     interface::{self, Call},
     observation::{Outcome, Suspended},
+    outbound::Owner,
     parameters::{Parameters, Refusal, offers},
-    peers::{Owner, Slot},
 };
 use crate::{format::link::RegistrationLinks, model::Path};
 
@@ -76,28 +77,66 @@ impl Answer {
 }
 
 impl Server {
-    pub(super) fn hear(&mut self, from: SocketAddr, datagram: &[u8]) {
-        let Slot { peer, owners, .. } = self.peers.seen(from, &mut self.rng);
-        let event = peer.handle_datagram(self.now.elapsed, datagram);
+    /// Takes in a message.
+    pub(super) fn hear(&mut self, from: Remote, message: &[u8]) {
+        self.record(Direction::In, from, message);
+        let Slot { peer, owners, unproven, .. } = self.endpoint.seen(from);
+        let event = peer.handle_datagram(self.now.elapsed, message);
+        let proves = event.as_ref().is_some_and(|event| endpoint::proves_address(*unproven, event));
         let heard = event.map_or(Heard::Nothing, |event| Heard::of(event, owners));
+        if proves {
+            self.endpoint.prove_address(from);
+        }
         self.act(from, heard);
     }
 
+    /// Acts on what has come in over DTLS.
+    pub(super) fn hear_sessions(&mut self) {
+        let mut plaintext = std::mem::take(&mut self.plaintext);
+        while let Some(event) = self.endpoint.poll_event(self.now.elapsed, &mut plaintext) {
+            match event {
+                endpoint::Event::Message(remote) => self.hear(remote, &plaintext),
+                endpoint::Event::Moved { remote, to, endpoint } => self.follow(remote, to, endpoint.as_deref()),
+                endpoint::Event::Closed { remote, endpoint } => self.disconnected(remote, endpoint.as_ref()),
+            }
+        }
+        self.plaintext = plaintext;
+    }
+
+    /// A client goes on at another address: all that is under way with it is the association's, not the address's.
+    fn follow(&mut self, remote: Remote, to: SocketAddr, endpoint: Option<&str>) {
+        let registration = endpoint.and_then(|endpoint| self.registry.of_endpoint(endpoint));
+        let Some(previous) = registration.filter(|registration| registration.remote == remote).cloned() else { return };
+        let registration = Arc::new(Registration { address: to, ..Registration::clone(&previous) });
+        self.registry.put(Arc::clone(&registration));
+        self.events.push_back(ServerEvent::Moved { registration, previous });
+    }
+
+    /// The association of a client has ended. Its registration stays, and can be updated over a new one.
+    fn disconnected(&mut self, remote: Remote, endpoint: Option<&Arc<str>>) {
+        let registration = endpoint.and_then(|endpoint| self.registry.of_endpoint(endpoint));
+        let Some(registration) = registration.filter(|registration| registration.remote == remote).cloned() else {
+            return;
+        };
+        self.fail_requests(registration.id, &RequestError::NotConnected);
+        self.restart_observations(&registration.endpoint, remote);
+    }
+
     /// Acts on an event that a timer or a call has caused; tells whether there was one.
-    pub(super) fn hear_later(&mut self, address: SocketAddr) -> bool {
-        let Some(Slot { peer, owners, .. }) = self.peers.use_slot(address) else { return false };
+    pub(super) fn hear_later(&mut self, remote: Remote) -> bool {
+        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(remote) else { return false };
         let Some(event) = peer.poll_event() else { return false };
         let heard = Heard::of(event, owners);
-        self.act(address, heard);
+        self.act(remote, heard);
         true
     }
 
-    fn act(&mut self, from: SocketAddr, heard: Heard) {
+    fn act(&mut self, from: Remote, heard: Heard) {
         match heard {
             Heard::Call(exchange, call) => self.serve(from, exchange, call),
             Heard::Upload(exchange, Err(refusal)) => self.serve(from, exchange, Err(refusal)),
             Heard::Upload(exchange, Ok(())) => {
-                if let Some(slot) = self.peers.use_slot(from) {
+                if let Some(slot) = self.endpoint.use_slot(from) {
                     slot.peer.receive(self.now.elapsed, exchange, Receive::Reassemble);
                 }
             }
@@ -106,7 +145,7 @@ impl Server {
         }
     }
 
-    fn serve(&mut self, from: SocketAddr, exchange: ExchangeId, call: Result<Call, Refusal>) {
+    fn serve(&mut self, from: Remote, exchange: ExchangeId, call: Result<Call, Refusal>) {
         if matches!(call, Ok(Call::Resources)) {
             let reply = Reply::new(Code::CONTENT).content_format(ContentFormat::LINK_FORMAT).body(interface::RESOURCES);
             return self.respond(from, exchange, reply);
@@ -122,24 +161,25 @@ impl Server {
                 }
             }
             Err(refusal) => {
-                tracing::debug!(%from, code = %refusal.code, reason = refusal.reason, "refused");
+                tracing::debug!(?from, code = %refusal.code, reason = refusal.reason, "refused");
                 self.respond(from, exchange, Reply::new(refusal.code).body(refusal.reason.as_bytes()));
             }
         }
     }
 
-    fn respond(&mut self, to: SocketAddr, exchange: ExchangeId, reply: Reply<'_>) {
-        if let Some(slot) = self.peers.use_slot(to) {
+    fn respond(&mut self, to: Remote, exchange: ExchangeId, reply: Reply<'_>) {
+        if let Some(slot) = self.endpoint.use_slot(to) {
             slot.peer.respond(self.now.elapsed, exchange, reply);
         }
     }
 
-    fn dispatch(&mut self, from: SocketAddr, call: Call) -> Result<Answer, Refusal> {
+    fn dispatch(&mut self, from: Remote, call: Call) -> Result<Answer, Refusal> {
         match call {
             Call::Resources => Ok(Answer::new(Code::CONTENT)),
             Call::Register { parameters, links } => self.register(from, parameters, links),
             Call::Update { id, parameters, links } => self.update(from, id, parameters, links),
             Call::Deregister { id } => {
+                self.owned(from, id)?;
                 let registration = self.registry.remove(id).ok_or_else(unknown)?;
                 self.registration_ended(registration, Deregistration::Asked);
                 Ok(Answer::new(Code::DELETED))
@@ -147,15 +187,30 @@ impl Server {
         }
     }
 
-    fn register(
-        &mut self,
-        from: SocketAddr,
-        parameters: Parameters,
-        links: RegistrationLinks,
-    ) -> Result<Answer, Refusal> {
+    /// The registration of this id, for whom it belongs to (LwM2M core 1.1 section 6.2: to others it does not exist).
+    fn owned(&self, from: Remote, id: RegistrationId) -> Result<&Arc<Registration>, Refusal> {
+        let registration = self.registry.get(id).ok_or_else(unknown)?;
+        let identity = self.endpoint.identity(from);
+        if registration.identity.as_ref() != identity || self.security.check(&registration.endpoint, identity).is_err()
+        {
+            tracing::info!(endpoint = %registration.endpoint, ?from, ?identity, "refused: the registration is another's");
+            return Err(unknown());
+        }
+        Ok(registration)
+    }
+
+    fn register(&mut self, from: Remote, parameters: Parameters, links: RegistrationLinks) -> Result<Answer, Refusal> {
         let version = parameters.lwm2m_version()?;
         let Some(endpoint) = parameters.endpoint else {
             return Err(Refusal::new(Code::BAD_REQUEST, "ep is missing"));
+        };
+        let identity = self.endpoint.identity(from).cloned();
+        if let Err(why) = self.security.check(&endpoint, identity.as_ref()) {
+            tracing::info!(endpoint, ?from, ?identity, %why, "registration refused");
+            return Err(Refusal::new(Code::BAD_REQUEST, why.to_string()));
+        }
+        let Some(address) = self.endpoint.address(from) else {
+            return Err(Refusal::new(Code::BAD_REQUEST, "the session has ended"));
         };
         check_attributes(&parameters.others)?;
         let objects = offers(links.objects, version);
@@ -171,7 +226,9 @@ impl Server {
         let registration = Arc::new(Registration {
             id: RegistrationId::from_random(self.random()),
             endpoint: Arc::clone(&endpoint),
-            address: from,
+            address,
+            remote: from,
+            identity,
             lifetime: parameters.lifetime.unwrap_or(DEFAULT_LIFETIME),
             version,
             queue_mode: parameters.queue || binding.contains('Q'),
@@ -186,12 +243,12 @@ impl Server {
             updated: self.now,
         });
         // Before the old one is dismissed, so that a peer which registers anew is never a stranger.
-        self.peers.admit(from, &endpoint);
+        self.endpoint.admit(from, &endpoint);
         if let Some(previous) = previous.as_ref().and_then(|previous| self.registry.remove(previous.id)) {
             self.registration_ended(previous, Deregistration::Replaced);
         }
         self.restart_observations(&endpoint, from);
-        tracing::info!(%endpoint, address = %from, %version, lifetime = registration.lifetime, "registered");
+        tracing::info!(%endpoint, %address, identity = ?registration.identity, %version, lifetime = registration.lifetime, "registered");
         self.registry.put(Arc::clone(&registration));
         let location = Some(registration.id);
         self.events.push_back(ServerEvent::Registered { registration, previous });
@@ -200,26 +257,27 @@ impl Server {
 
     fn update(
         &mut self,
-        from: SocketAddr,
+        from: Remote,
         id: RegistrationId,
         parameters: Parameters,
         links: Option<RegistrationLinks>,
     ) -> Result<Answer, Refusal> {
-        let previous = Arc::clone(self.registry.get(id).ok_or_else(unknown)?);
+        let previous = Arc::clone(self.owned(from, id)?);
+        let address = self.endpoint.address(from).ok_or_else(unknown)?;
         let differs = |given: &Option<String>, held: &str| given.as_deref().is_some_and(|given| given != held);
         if differs(&parameters.endpoint, &previous.endpoint)
             || differs(&parameters.version, &previous.version.to_string())
         {
             return Err(Refusal::new(Code::BAD_REQUEST, "ep and lwm2m cannot change in an Update"));
         }
-        let mut next = Registration { address: from, updated: self.now, ..Registration::clone(&previous) };
+        let mut next = Registration { address, remote: from, updated: self.now, ..Registration::clone(&previous) };
         let update = Update {
             lifetime: parameters.lifetime,
             binding: parameters.binding,
             sms: parameters.sms,
             links: links.as_ref().map(|links| links.links.clone()),
             attributes: parameters.others,
-            moved: from != previous.address,
+            moved: from != previous.remote,
         };
         next.lifetime = update.lifetime.unwrap_or(next.lifetime);
         next.sms = update.sms.clone().or(next.sms);
@@ -240,7 +298,7 @@ impl Server {
         }
         let registration = Arc::new(next);
         if update.moved {
-            self.moved(&previous, from);
+            self.moved(&previous, &registration);
         }
         self.observations.hurry(&registration.endpoint);
         self.registry.put(Arc::clone(&registration));
@@ -249,18 +307,18 @@ impl Server {
         Ok(Answer { code: Code::CHANGED, location: None, resume })
     }
 
-    /// A registration goes on at another address. Observations are asked for again there: a notification that came from
+    /// A registration goes on with another remote. Observations are asked for again there: a notification that came from
     /// it before the Update was a stranger's, and its RST has ended the observation at the client.
-    fn moved(&mut self, previous: &Registration, to: SocketAddr) {
-        tracing::info!(endpoint = %previous.endpoint, from = %previous.address, %to, "moved");
-        self.peers.admit(to, &previous.endpoint);
-        self.restart_observations(&previous.endpoint, previous.address);
-        self.peers.dismiss(previous.address);
+    fn moved(&mut self, previous: &Registration, next: &Registration) {
+        tracing::info!(endpoint = %previous.endpoint, from = %previous.address, to = %next.address, "moved");
+        self.endpoint.admit(next.remote, &previous.endpoint);
+        self.restart_observations(&previous.endpoint, previous.remote);
+        self.endpoint.dismiss(previous.remote);
     }
 
-    fn restart_observations(&mut self, endpoint: &Arc<str>, address: SocketAddr) {
+    fn restart_observations(&mut self, endpoint: &Arc<str>, remote: Remote) {
         for request in self.observations.restart(endpoint) {
-            self.abandon(address, request);
+            self.abandon(remote, request);
         }
     }
 
@@ -274,10 +332,10 @@ impl Server {
             _ => self.observations.suspend(&registration.endpoint),
         };
         for request in requests {
-            self.abandon(registration.address, request);
+            self.abandon(registration.remote, request);
         }
-        self.fail_requests(registration.id);
-        self.peers.dismiss(registration.address);
+        self.fail_requests(registration.id, &RequestError::RegistrationEnded);
+        self.endpoint.dismiss(registration.remote);
         self.events.push_back(ServerEvent::Deregistered { registration, why });
         for (endpoint, path) in forgotten {
             self.events.push_back(ServerEvent::ObservationEnded { endpoint, path, why: ObservationEnd::Forgotten });
@@ -286,12 +344,12 @@ impl Server {
 
     fn answered(
         &mut self,
-        from: SocketAddr,
+        from: Remote,
         request: peer::RequestId,
         result: Result<Response, RequestError>,
         goes_on: bool,
     ) {
-        let Some(slot) = self.peers.use_slot(from) else { return };
+        let Some(slot) = self.endpoint.use_slot(from) else { return };
         let Some(owner) = slot.owners.remove(&request) else { return };
         if goes_on && owner.observation.is_some() {
             slot.owners.insert(request, Owner { request: None, ..owner.clone() });
@@ -311,7 +369,7 @@ impl Server {
     /// waits for it as an answer.
     fn observed(
         &mut self,
-        from: SocketAddr,
+        from: Remote,
         request: peer::RequestId,
         (endpoint, path): (&Arc<str>, Path),
         result: &Result<Response, RequestError>,

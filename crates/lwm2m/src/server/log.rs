@@ -25,9 +25,11 @@ pub struct LogEntry {
     pub direction: Direction,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// Whether it came or went over DTLS.
+    pub secure: bool,
     /// The endpoint that was registered from that address, if any.
     pub endpoint: Option<Arc<str>>,
-    /// The message as it was on the wire.
+    /// The message as it was on the wire; over DTLS, inside the record.
     pub datagram: Box<[u8]>,
 }
 
@@ -44,7 +46,8 @@ impl fmt::Display for LogEntry {
             Direction::In => "<-",
             Direction::Out => "->",
         };
-        write!(f, "{arrow} {} {}", self.peer, describe(&self.datagram))
+        let secure = if self.secure { " secure" } else { "" };
+        write!(f, "{arrow} {}{secure} {}", self.peer, describe(&self.datagram))
     }
 }
 

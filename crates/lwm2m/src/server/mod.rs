@@ -12,9 +12,14 @@
 //! - An *observation* for each endpoint and path that [`Request::Observe`] established. It outlives registrations: after
 //!   each Register it is asked for again (LwM2M core 1.1 section 6.4.1), and whenever asking failed, at the next Update or
 //!   after 5 s doubling to 5 min.
-//! - A *peer* for each address it speaks with: at most [`ServerConfig::strangers`] of those without a registration.
+//! - A *peer* for each [`Remote`] it speaks with, an address or a DTLS association: at most [`ServerConfig::strangers`] of those
+//!   without a registration, of either [`Channel`]. What is under way with a client over DTLS goes on at another address,
+//!   where it has a Connection ID (RFC 9146); a new handshake takes over nothing but the right to update the
+//!   registration.
+//! - A *security store*: which endpoint has to show which [`Identity`]; see [`Server::set_security`].
 
 mod config;
+mod endpoint;
 mod event;
 mod exchange;
 mod inbound;
@@ -24,9 +29,9 @@ mod observation;
 mod operation;
 mod outbound;
 mod parameters;
-mod peers;
 mod registration;
 mod registry;
+mod security;
 mod timers;
 
 use std::{
@@ -44,12 +49,22 @@ use rand_chacha::{
 
 pub use self::{
     config::ServerConfig,
+    endpoint::{Channel, Identity, Remote},
     event::{Deregistration, ObservationEnd, Reason, ServerEvent, ServerOutput},
     log::{Direction, LogEntry},
     operation::{Content, Request, RequestError, RequestId, Response, WriteMode},
     registration::{NotAnId, Offer, Registration, RegistrationId, Update},
+    security::{SecurityError, SecurityInfo},
 };
-use self::{log::Log, observation::Observations, outbound::Pending, peers::Peers, registry::Registry, timers::Timers};
+use self::{
+    endpoint::Endpoint,
+    log::Log,
+    observation::Observations,
+    outbound::{Owner, Pending},
+    registry::Registry,
+    security::SecurityStore,
+    timers::Timers,
+};
 use crate::{Now, model::Path};
 
 /// All state of a server: see the [module](self).
@@ -57,7 +72,8 @@ pub struct Server {
     config: ServerConfig,
     now: Now,
     rng: ChaCha12Rng,
-    peers: Peers,
+    endpoint: Endpoint<Owner>,
+    security: SecurityStore,
     registry: Registry,
     observations: Observations,
     pending: HashMap<RequestId, Pending>,
@@ -65,6 +81,8 @@ pub struct Server {
     next_request: u64,
     answers: VecDeque<(RequestId, Result<Response, RequestError>)>,
     events: VecDeque<ServerEvent>,
+    /// What was decrypted last.
+    plaintext: Vec<u8>,
     log: Log,
     log_events: bool,
 }
@@ -73,7 +91,7 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("registrations", &self.registry.len())
-            .field("peers", &self.peers.len())
+            .field("remotes", &self.endpoint.len())
             .field("pending", &self.pending.len())
             .finish_non_exhaustive()
     }
@@ -82,10 +100,13 @@ impl fmt::Debug for Server {
 impl Server {
     /// A server without clients. `seed` must be unpredictable: registration ids, tokens and message IDs are drawn from it.
     pub fn new(now: Now, config: ServerConfig, seed: [u8; 32]) -> Server {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let below = ChaCha12Rng::from_rng(&mut rng);
         Server {
             now,
-            rng: ChaCha12Rng::from_seed(seed),
-            peers: Peers::new(Arc::clone(&config.coap), config.strangers),
+            rng,
+            endpoint: Endpoint::new(Arc::clone(&config.coap), config.strangers, config.dtls(), below),
+            security: SecurityStore::default(),
             registry: Registry::new(config.grace),
             observations: Observations::new(config.remembered),
             pending: HashMap::new(),
@@ -93,24 +114,28 @@ impl Server {
             next_request: 0,
             answers: VecDeque::new(),
             events: VecDeque::new(),
+            plaintext: Vec::new(),
             log: Log::new(config.log),
             log_events: false,
             config,
         }
     }
 
-    /// Takes in one datagram.
-    pub fn handle_datagram(&mut self, now: Now, from: SocketAddr, datagram: &[u8]) {
+    /// Takes in one datagram of one of the two sockets. Without [`ServerConfig::dtls`], those of [`Channel::Secure`] are dropped.
+    pub fn handle_datagram(&mut self, now: Now, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         self.now = now;
-        self.record(Direction::In, from, datagram);
-        self.hear(from, datagram);
+        match self.endpoint.handle_datagram(now.elapsed, channel, from, datagram) {
+            Some(remote) => self.hear(remote, datagram),
+            None => self.hear_sessions(),
+        }
     }
 
     /// Does what is due. Call at the time that [`ServerOutput::Wait`] gave; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         let elapsed = now.elapsed;
-        self.peers.handle_timeout(elapsed);
+        self.endpoint.handle_timeout(elapsed);
+        self.hear_sessions();
         while let Some(registration) = self.registry.lapse(elapsed) {
             self.registration_ended(registration, Deregistration::Expired);
         }
@@ -132,21 +157,20 @@ impl Server {
             if let Some(event) = self.events.pop_front() {
                 return ServerOutput::Event(event);
             }
-            let Some(address) = self.peers.front() else { break };
-            if self.hear_later(address) {
+            if let Some(record) = self.endpoint.poll_records(buffer) {
+                return ServerOutput::Transmit(record.channel, record.to, &buffer[record.datagram]);
+            }
+            let Some(remote) = self.endpoint.front() else { break };
+            if self.hear_later(remote) {
                 continue;
             }
-            let slot = self.peers.use_slot(address);
-            match slot.and_then(|slot| slot.peer.poll_transmit(self.now.elapsed, buffer)) {
-                Some(range) => {
-                    self.record(Direction::Out, address, &buffer[range.clone()]);
-                    return ServerOutput::Transmit(address, &buffer[range]);
-                }
-                None => self.peers.settle_front(),
+            if let Some(sent) = self.endpoint.poll_message(self.now.elapsed, buffer) {
+                self.record(Direction::Out, remote, &buffer[sent.message]);
+                return ServerOutput::Transmit(sent.channel, sent.to, &buffer[sent.datagram]);
             }
         }
         let timers = [
-            (self.peers.next_timeout(), Reason::Peer),
+            (self.endpoint.next_timeout(), Reason::Peer),
             (self.registry.next_lapse(), Reason::Lifetime),
             (self.deadlines.next(), Reason::Request),
             (self.observations.next_retry(), Reason::Observation),
@@ -188,22 +212,29 @@ impl Server {
         self.log_events = on;
     }
 
-    /// How many peers without a registration are remembered; at most [`ServerConfig::strangers`].
+    /// How many remotes without a registration are remembered; at most [`ServerConfig::strangers`] of either [`Channel`].
     pub fn strangers(&self) -> usize {
-        self.peers.strangers()
+        self.endpoint.strangers()
     }
 
-    /// What the message layer holds for one address, `None` when it is not remembered.
-    pub fn peer_memory(&self, address: SocketAddr) -> Option<Memory> {
-        self.peers.get(address).map(|slot| slot.peer.memory())
+    /// What the message layer holds for one remote, `None` when it is not remembered.
+    pub fn peer_memory(&self, remote: Remote) -> Option<Memory> {
+        self.endpoint.get(remote).map(|slot| slot.peer.memory())
     }
 
-    fn record(&mut self, direction: Direction, peer: SocketAddr, datagram: &[u8]) {
+    /// How many bytes DTLS holds, about: handshakes, associations, sessions that can be resumed.
+    pub fn secure_memory(&self) -> usize {
+        self.endpoint.secure_memory()
+    }
+
+    fn record(&mut self, direction: Direction, remote: Remote, datagram: &[u8]) {
         if self.log.is_off() && !self.log_events {
             return;
         }
-        let endpoint = self.peers.get(peer).and_then(|slot| slot.endpoint.clone());
-        let entry = Arc::new(LogEntry { time: self.now, direction, peer, endpoint, datagram: datagram.into() });
+        let Some(peer) = self.endpoint.address(remote) else { return };
+        let endpoint = self.endpoint.get(remote).and_then(|slot| slot.endpoint.clone());
+        let secure = remote.channel() == Channel::Secure;
+        let entry = Arc::new(LogEntry { time: self.now, direction, peer, secure, endpoint, datagram: datagram.into() });
         if self.log_events {
             self.events.push_back(ServerEvent::Exchanged(Arc::clone(&entry)));
         }

@@ -166,6 +166,10 @@ pub enum RequestError {
     /// There is no such registration (any more).
     #[error("no such registration")]
     NotRegistered,
+    /// The DTLS session of the client has ended, at the latest before the answer came. It can be asked again after its next Register or
+    /// Update.
+    #[error("the client has no secure session now")]
+    NotConnected,
     /// The registration ended before the answer came.
     #[error("the registration ended before the answer came")]
     RegistrationEnded,

@@ -1,20 +1,32 @@
 //! Requests to clients, and asking for observations again.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use lapwing_coap::peer;
 
 use super::{
-    ObservationEnd, Registration, RegistrationId, Request, RequestError, RequestId, Server, ServerEvent,
-    exchange::Prepared, observation::Outcome, peers::Owner,
+    ObservationEnd, Registration, RegistrationId, Remote, Request, RequestError, RequestId, Server, ServerEvent,
+    exchange::{Prepared, Shape},
+    observation::Outcome,
 };
 use crate::{Now, model::Path};
+
+/// Whom a request to a peer is for.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    /// Who waits for the answer.
+    pub(super) request: Option<RequestId>,
+    /// Which observation it begins, or began.
+    pub(super) observation: Option<(Arc<str>, Path)>,
+    /// How to read what comes.
+    pub(super) shape: Shape,
+}
 
 /// Where an open request is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
     registration: RegistrationId,
-    address: SocketAddr,
+    remote: Remote,
     request: peer::RequestId,
 }
 
@@ -51,24 +63,23 @@ impl Server {
     ) -> Result<Pending, RequestError> {
         let registration = Arc::clone(self.registry.get(registration).ok_or(RequestError::NotRegistered)?);
         let prepared = Prepared::new(&registration, request)?;
-        let address = registration.address;
+        let remote = registration.remote;
         let coap = match request {
             Request::Observe { path, format } => {
                 let observed = self.observations.get(&registration.endpoint, path).is_some();
                 if !observed && self.observations.count(&registration.endpoint) >= self.config.observations {
                     return Err(RequestError::TooMany);
                 }
-                let coap =
-                    self.observe(&registration, *path, &prepared, Some(id)).ok_or(RequestError::NotRegistered)?;
+                let coap = self.observe(&registration, *path, &prepared, Some(id)).ok_or(RequestError::NotConnected)?;
                 if let Some(replaced) = self.observations.ask(&registration.endpoint, *path, *format, coap) {
-                    self.abandon(address, replaced);
+                    self.abandon(remote, replaced);
                 }
                 coap
             }
             Request::CancelObservation { path } => self.cancel_actively(id, &registration, *path, prepared)?,
-            _ => self.send(address, &prepared, Owner::of(&prepared, Some(id))).ok_or(RequestError::NotRegistered)?,
+            _ => self.send(remote, &prepared, Owner::of(&prepared, Some(id))).ok_or(RequestError::NotConnected)?,
         };
-        Ok(Pending { registration: registration.id, address, request: coap })
+        Ok(Pending { registration: registration.id, remote, request: coap })
     }
 
     /// GET with Observe 1, of the token by which the client notifies. One that is not established is only forgotten, and
@@ -86,13 +97,13 @@ impl Server {
         let active = self.observations.active(endpoint, &path);
         for other in self.observations.remove(endpoint, &path).into_iter().flatten() {
             if Some(other) != active {
-                self.abandon(registration.address, other);
+                self.abandon(registration.remote, other);
             }
         }
         let why = ObservationEnd::Cancelled;
         self.events.push_back(ServerEvent::ObservationEnded { endpoint: Arc::clone(endpoint), path, why });
         let now = self.now.elapsed;
-        let slot = self.peers.use_slot(registration.address).ok_or(RequestError::NotRegistered)?;
+        let slot = self.endpoint.use_slot(registration.remote).ok_or(RequestError::NotConnected)?;
         let coap = prepared.send(|outgoing| match active {
             Some(active) => slot.peer.cancel_observation(now, active, outgoing),
             None => slot.peer.request(now, outgoing),
@@ -112,12 +123,12 @@ impl Server {
         request: Option<RequestId>,
     ) -> Option<peer::RequestId> {
         let observation = Some((Arc::clone(&registration.endpoint), path));
-        self.send(registration.address, prepared, Owner { observation, ..Owner::of(prepared, request) })
+        self.send(registration.remote, prepared, Owner { observation, ..Owner::of(prepared, request) })
     }
 
-    fn send(&mut self, address: SocketAddr, prepared: &Prepared, owner: Owner) -> Option<peer::RequestId> {
+    fn send(&mut self, remote: Remote, prepared: &Prepared, owner: Owner) -> Option<peer::RequestId> {
         let now = self.now.elapsed;
-        let slot = self.peers.use_slot(address)?;
+        let slot = self.endpoint.use_slot(remote)?;
         let request = prepared.send(|outgoing| slot.peer.request(now, outgoing));
         slot.owners.insert(request, owner);
         Some(request)
@@ -140,29 +151,29 @@ impl Server {
         let Some(pending) = self.pending.remove(&request) else { return false };
         self.deadlines.set(request, None);
         if let Some((endpoint, path)) =
-            self.abandon(pending.address, pending.request).and_then(|owner| owner.observation)
+            self.abandon(pending.remote, pending.request).and_then(|owner| owner.observation)
         {
             let now = self.now.elapsed;
             let consequence = self.observations.settle(now, &endpoint, &path, pending.request, Outcome::Failed);
             if let Some(cancel) = consequence.cancel {
-                self.abandon(pending.address, cancel);
+                self.abandon(pending.remote, cancel);
             }
         }
         true
     }
 
-    pub(super) fn fail_requests(&mut self, registration: RegistrationId) {
+    pub(super) fn fail_requests(&mut self, registration: RegistrationId, why: &RequestError) {
         let open = self.pending.iter().filter(|(_, pending)| pending.registration == registration);
         let mut open: Vec<RequestId> = open.map(|(&request, _)| request).collect();
         open.sort_unstable();
         for request in open {
-            self.give_up(request, RequestError::RegistrationEnded);
+            self.give_up(request, why.clone());
         }
     }
 
     /// Lets the message layer forget a request or an observation; what still comes for it is rejected with RST.
-    pub(super) fn abandon(&mut self, address: SocketAddr, request: peer::RequestId) -> Option<Owner> {
-        let slot = self.peers.use_slot(address)?;
+    pub(super) fn abandon(&mut self, remote: Remote, request: peer::RequestId) -> Option<Owner> {
+        let slot = self.endpoint.use_slot(remote)?;
         slot.peer.cancel(request);
         slot.owners.remove(&request)
     }
@@ -175,7 +186,7 @@ impl Server {
         let registration = self.registry.of_endpoint(endpoint).cloned();
         if let Some(registration) = &registration {
             for request in requests {
-                self.forgotten(registration.address, request);
+                self.forgotten(registration.remote, request);
             }
         }
         let endpoint = registration.map_or_else(|| endpoint.into(), |registration| Arc::clone(&registration.endpoint));
@@ -185,8 +196,8 @@ impl Server {
     }
 
     /// As [`Server::abandon`], but someone may wait for the answer that began the observation.
-    fn forgotten(&mut self, address: SocketAddr, request: peer::RequestId) {
-        let owner = self.abandon(address, request);
+    fn forgotten(&mut self, remote: Remote, request: peer::RequestId) {
+        let owner = self.abandon(remote, request);
         if let Some(id) = owner.and_then(|owner| owner.request) {
             self.pending.remove(&id);
             self.deadlines.set(id, None);

@@ -11,6 +11,7 @@ use std::{
 
 use lapwing_coap::{ContentFormat, link::Link};
 
+use super::{Identity, Remote};
 use crate::{
     Now,
     model::{InstanceId, ObjectId, Path, Version},
@@ -18,7 +19,8 @@ use crate::{
 
 /// The last segment of the Location that a Register was answered with: 16 characters that cannot be guessed (80 bits).
 ///
-/// Over plain CoAP whoever knows it may update or end the registration, from any address.
+/// Over plain CoAP whoever knows it may update or end the registration, from any address; over DTLS only who has shown the
+/// same [`Identity`](super::Identity).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistrationId([u8; RegistrationId::LENGTH]);
 
@@ -86,8 +88,13 @@ pub struct Registration {
     pub id: RegistrationId,
     /// Endpoint Client Name (`ep`).
     pub endpoint: Arc<str>,
-    /// Where the last Register or Update came from; requests go there.
+    /// Where the client was last heard of; requests go there.
     pub address: SocketAddr,
+    /// Whom requests go to: over DTLS that is an association, which may end before the registration does. The client then has to
+    /// send an Update over a new one before it can be asked again.
+    pub remote: Remote,
+    /// Who the client has shown itself to be; `None` over plain CoAP.
+    pub identity: Option<Identity>,
     /// Lifetime (`lt`) in seconds; 0 never lapses. 86,400 when the client named none.
     pub lifetime: u32,
     /// LwM2M version of the enabler (`lwm2m`).
@@ -115,6 +122,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Whether it was made over DTLS.
+    pub fn is_secure(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// The version of `object` that the client offers.
     pub fn version_of(&self, object: ObjectId) -> Option<Version> {
         self.objects.get(&object).map(|offer| offer.version)
@@ -148,6 +160,6 @@ pub struct Update {
     pub links: Option<Vec<Link>>,
     /// Parameters that the standard does not name.
     pub attributes: BTreeMap<String, String>,
-    /// Whether it came from another address than the registration had: requests go there from now on.
+    /// Whether it came from another remote than the registration had: requests go there from now on.
     pub moved: bool,
 }

@@ -13,7 +13,8 @@ use lapwing_lwm2m::{
     client::Config,
     model::{Path, Value},
     server::{
-        Registration, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent, ServerOutput,
+        Channel, Registration, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent,
+        ServerOutput,
     },
 };
 use sim::{Happening, World};
@@ -84,7 +85,9 @@ impl Town {
             let now = self.now();
             if event.node == self.address {
                 match event.what {
-                    Happening::Datagram { from, bytes } => self.server.handle_datagram(now, from, &bytes),
+                    Happening::Datagram { from, bytes } => {
+                        self.server.handle_datagram(now, Channel::Plain, from, &bytes)
+                    }
                     _ => self.server.handle_timeout(now),
                 }
                 self.pump_server();
@@ -143,7 +146,7 @@ impl Town {
         let mut buffer = Vec::new();
         loop {
             match self.server.poll_output(&mut buffer) {
-                ServerOutput::Transmit(to, datagram) => self.world.send(self.address, to, datagram),
+                ServerOutput::Transmit(_, to, datagram) => self.world.send(self.address, to, datagram),
                 ServerOutput::Answer(id, result) => drop(self.answers.insert(id, result)),
                 ServerOutput::Event(event) => self.events.push((self.world.now(), event)),
                 ServerOutput::Wait(at, _) => return self.world.set_timer(self.address, at),

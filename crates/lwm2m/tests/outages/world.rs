@@ -14,7 +14,7 @@ use lapwing_lwm2m::{
     client::{self, Client, Command, Config, FlowEvent, FlowId, Notifications, OperationKind, Output, Reply, Status},
     definitions::{device, firmware_update, test_object_v1_0},
     model::{Instance, Node, Path, Tree, TreeObject, Value},
-    server::{Content, Request, RequestId, Response, Server, ServerConfig, ServerEvent, ServerOutput},
+    server::{Channel, Content, Request, RequestId, Response, Server, ServerConfig, ServerEvent, ServerOutput},
 };
 use sim::{Cable, Happening, Random, World};
 
@@ -271,7 +271,7 @@ impl<'a> Test<'a> {
         while let Some(event) = self.world.next_until(limit) {
             match event.what {
                 Happening::Datagram { from, bytes } if event.node == self.server_at => {
-                    self.server.handle_datagram(self.now(), from, &bytes);
+                    self.server.handle_datagram(self.now(), Channel::Plain, from, &bytes);
                 }
                 Happening::Datagram { bytes, .. } => {
                     if let Some((flow, _)) = self.flow.filter(|(_, address)| *address == event.node) {
@@ -441,7 +441,7 @@ impl<'a> Test<'a> {
         let mut buffer = Vec::new();
         loop {
             match self.server.poll_output(&mut buffer) {
-                ServerOutput::Transmit(to, datagram) => self.world.send(self.server_at, to, datagram),
+                ServerOutput::Transmit(_, to, datagram) => self.world.send(self.server_at, to, datagram),
                 ServerOutput::Answer(id, result) => self.answered(id, result.ok()),
                 ServerOutput::Event(ServerEvent::Notification { path, response, .. }) => self.arrived(path, &response),
                 ServerOutput::Event(event) => {

@@ -11,7 +11,8 @@ use lapwing_coap::{
 use lapwing_lwm2m::{
     Now,
     server::{
-        RegistrationId, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent, ServerOutput,
+        Channel, RegistrationId, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent,
+        ServerOutput,
     },
 };
 
@@ -171,7 +172,7 @@ impl Bench {
         let mut buffer = Vec::new();
         loop {
             match self.server.poll_output(&mut buffer) {
-                ServerOutput::Transmit(to, datagram) => self.sent.push((to, Msg::parse(datagram))),
+                ServerOutput::Transmit(_, to, datagram) => self.sent.push((to, Msg::parse(datagram))),
                 ServerOutput::Answer(id, result) => self.answers.push((id, result)),
                 ServerOutput::Event(event) => self.events.push(event),
                 ServerOutput::Wait(at, _) => {
@@ -187,7 +188,7 @@ impl Bench {
     }
 
     pub fn deliver_bytes(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.server.handle_datagram(self.now(), from, datagram);
+        self.server.handle_datagram(self.now(), Channel::Plain, from, datagram);
         self.poll();
     }
 
