@@ -124,7 +124,7 @@ impl Server {
     /// Takes in one datagram of one of the two sockets. Without [`ServerConfig::dtls`], those of [`Channel::Secure`] are dropped.
     pub fn handle_datagram(&mut self, now: Now, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         self.now = now;
-        match self.endpoint.handle_datagram(now.elapsed, channel, from, datagram) {
+        match self.endpoint.handle_datagram(now, channel, from, datagram) {
             Some(remote) => self.hear(remote, datagram),
             None => self.hear_sessions(),
         }
@@ -134,7 +134,7 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         let elapsed = now.elapsed;
-        self.endpoint.handle_timeout(elapsed);
+        self.endpoint.handle_timeout(now);
         self.hear_sessions();
         while let Some(registration) = self.registry.lapse(elapsed) {
             self.registration_ended(registration, Deregistration::Expired);

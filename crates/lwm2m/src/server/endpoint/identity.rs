@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use lapwing_dtls::Established;
+use lapwing_dtls::credentials::{PeerIdentity, common_name};
 
 /// Who a client has shown itself to be in the handshake of its DTLS session.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,14 +12,21 @@ pub enum Identity {
     Psk(Arc<[u8]>),
     /// Its raw public key, a SubjectPublicKeyInfo in DER (RFC 7250).
     RawPublicKey(Arc<[u8]>),
-    /// The common name of its certificate, whose path was verified.
+    /// The common name of its certificate, whose path was verified; empty where it has none.
     X509(Arc<str>),
 }
 
 impl Identity {
     /// The one that a handshake has shown.
-    pub(super) fn of(established: &Established) -> Identity {
-        Identity::Psk(established.identity.as_slice().into())
+    pub(super) fn of(peer: &PeerIdentity) -> Identity {
+        match peer {
+            PeerIdentity::Psk(identity) => Identity::Psk(identity.as_slice().into()),
+            PeerIdentity::RawPublicKey(key) => Identity::RawPublicKey(key.as_slice().into()),
+            PeerIdentity::Certificate(chain) => {
+                let name = chain.first().and_then(|certificate| common_name(certificate));
+                Identity::X509(name.unwrap_or_default().into())
+            }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use rand_chacha::{ChaCha12Rng, rand_core::Rng};
 pub use self::identity::Identity;
 use self::peers::Peers;
 pub(in crate::server) use self::peers::{Slot, proves_address};
+use crate::Now;
 
 /// One of a server's two sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,7 +129,7 @@ impl<O> Endpoint<O> {
     /// itself, and the remote it came from is given at once.
     pub(in crate::server) fn handle_datagram(
         &mut self,
-        now: Duration,
+        now: Now,
         channel: Channel,
         from: SocketAddr,
         datagram: &[u8],
@@ -136,7 +137,8 @@ impl<O> Endpoint<O> {
         match (channel, &mut self.secure) {
             (Channel::Plain, _) => Some(Remote::Plain(from)),
             (Channel::Secure, Some(secure)) => {
-                secure.dtls.handle_datagram(now, from, datagram);
+                secure.dtls.set_time(now.unix);
+                secure.dtls.handle_datagram(now.elapsed, from, datagram);
                 None
             }
             (Channel::Secure, None) => None,
@@ -152,7 +154,7 @@ impl<O> Endpoint<O> {
             }
             match secure.dtls.poll_event()? {
                 dtls::server::Event::Established { association, address, established } => {
-                    let identity = Identity::of(&established);
+                    let identity = Identity::of(&established.peer);
                     tracing::info!(%address, %identity, suite = ?established.suite, resumed = established.resumed, "secure session");
                     secure.sessions.insert(association, identity.clone());
                     let previous = secure.by_identity.insert(identity, association);
@@ -343,10 +345,11 @@ impl<O> Endpoint<O> {
     }
 
     /// Does what is due.
-    pub(in crate::server) fn handle_timeout(&mut self, now: Duration) {
-        self.peers.handle_timeout(now);
+    pub(in crate::server) fn handle_timeout(&mut self, now: Now) {
+        self.peers.handle_timeout(now.elapsed);
         if let Some(secure) = &mut self.secure {
-            secure.dtls.handle_timeout(now);
+            secure.dtls.set_time(now.unix);
+            secure.dtls.handle_timeout(now.elapsed);
         }
     }
 
