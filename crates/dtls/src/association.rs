@@ -3,6 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use crate::{
+    agreed::Finished,
     alert::{Alert, AlertDescription},
     credentials::{CertificateError, PeerIdentity, Verified},
     crypto::{CipherSuite, record_keys},
@@ -56,13 +57,8 @@ pub(crate) struct Association {
 }
 
 impl Association {
-    pub(crate) fn new(
-        role: Role,
-        protection: Protection,
-        session: Session,
-        randoms: ([u8; 32], [u8; 32]),
-        flight: Option<Flight>,
-    ) -> Self {
+    pub(crate) fn new(role: Role, finished: Finished) -> Self {
+        let Finished { protection, session, randoms, flight, .. } = finished;
         Self { role, protection, session, randoms, imported: false, flight }
     }
 

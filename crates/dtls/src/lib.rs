@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod agreed;
 pub mod alert;
 mod association;
 mod client;
@@ -42,6 +43,7 @@ mod config;
 pub mod credentials;
 pub mod crypto;
 mod event;
+mod exchange;
 mod export;
 mod flight;
 pub mod handshake;

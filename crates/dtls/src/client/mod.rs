@@ -1,12 +1,15 @@
 //! The client: one server, one association at a time.
 
 mod handshake;
+mod hello;
+mod server_flight;
 
 use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use crate::{
+    agreed::Finished,
     alert::{Alert, AlertDescription},
     association::{Association, Heard, Role},
     config::{ClientConfig, ClientCredentials},
@@ -17,7 +20,7 @@ use crate::{
     record::{CONNECTION_ID_AT, ContentType, Record, Records},
     session::Session,
 };
-use handshake::{Context, Finished, Handshake};
+use handshake::{Context, Handshake};
 
 /// What a [`Client`] tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,6 +82,13 @@ pub struct Client {
     counters: Counters,
 }
 
+/// What a handshake's step needs of the client. A macro, since the parts must stay borrowed apart.
+macro_rules! context {
+    ($client:ident, $now:expr) => {
+        Context { now: $now, unix: $client.unix, outbox: &mut $client.outbox, rng: &mut $client.rng }
+    };
+}
+
 impl Client {
     /// A client without an association. `seed` must be unpredictable: randoms and Connection IDs are drawn from it.
     #[must_use]
@@ -99,8 +109,8 @@ impl Client {
     /// Begins a handshake, to resume `session` where the server still knows it. An association that is there goes on until the
     /// new one is complete.
     pub fn connect(&mut self, now: Duration, session: Option<Session>) {
-        let context = &mut Context { now, outbox: &mut self.outbox };
-        self.handshake = Some(Box::new(Handshake::start(self.config.clone(), session, &mut self.rng, context)));
+        let context = &mut context!(self, now);
+        self.handshake = Some(Box::new(Handshake::start(self.config.clone(), session, context)));
     }
 
     /// Tells the time since 1970, which the server's certificates are checked against; `None`, as at first, where it is not known or
@@ -181,7 +191,7 @@ impl Client {
 
     fn handle_fragments(&mut self, now: Duration, epoch: u16, body: &[u8]) {
         let Some(handshake) = &mut self.handshake else { return };
-        let context = &mut Context { now, outbox: &mut self.outbox };
+        let context = &mut context!(self, now);
         for fragment in Fragments::new(body) {
             if !handshake.fragment(epoch, &fragment, context) {
                 self.counters.unexpected += 1;
@@ -197,10 +207,9 @@ impl Client {
         if self.association.take().is_some() {
             self.events.push_back(Queued::Closed(Closed::Replaced));
         }
-        let randoms = (finished.client_random, finished.server_random);
-        let association =
-            Association::new(Role::Client, finished.protection, finished.session, randoms, finished.flight);
-        self.events.push_back(Queued::Established(association.established(finished.resumed)));
+        let resumed = finished.resumed;
+        let association = Association::new(Role::Client, finished);
+        self.events.push_back(Queued::Established(association.established(resumed)));
         self.association = Some(Box::new(association));
         self.verify_again();
     }
@@ -282,7 +291,7 @@ impl Client {
     /// The time has come that [`Client::poll_timeout`] gave.
     pub fn handle_timeout(&mut self, now: Duration) {
         let Some(handshake) = self.handshake.as_mut().filter(|handshake| handshake.deadline() <= now) else { return };
-        if let Err(failure) = handshake.expire(&mut Context { now, outbox: &mut self.outbox }) {
+        if let Err(failure) = handshake.expire(&mut context!(self, now)) {
             self.fail(failure);
         }
     }

@@ -61,7 +61,9 @@ impl CertificateError {
     #[must_use]
     pub const fn alert(self) -> AlertDescription {
         match self {
-            Self::Missing | Self::Unreadable | Self::BadSignature | Self::NotExpected | Self::OtherName => {
+            // RFC 5246 section 7.4.6.
+            Self::Missing => AlertDescription::HANDSHAKE_FAILURE,
+            Self::Unreadable | Self::BadSignature | Self::NotExpected | Self::OtherName => {
                 AlertDescription::BAD_CERTIFICATE
             }
             Self::KeyNotP256 | Self::UnsupportedAlgorithm => AlertDescription::UNSUPPORTED_CERTIFICATE,

@@ -66,7 +66,7 @@ impl KeyShare {
     ///
     /// # Errors
     /// When `peer` is not an uncompressed point of the curve.
-    pub fn agree(self, peer: &[u8]) -> Result<Premaster, EccError> {
+    pub fn agree(&self, peer: &[u8]) -> Result<Premaster, EccError> {
         let shared = self.secret.diffie_hellman(&point(peer)?);
         Ok(Premaster::shared(shared.raw_secret_bytes()))
     }

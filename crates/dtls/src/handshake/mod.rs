@@ -6,12 +6,14 @@
 mod extension;
 mod fragment;
 mod hello;
+mod key_exchange;
 mod message;
 mod reassembly;
 
 pub use extension::{Extensions, List16};
 pub use fragment::{Fragment, Fragments, HEADER};
 pub use hello::{ClientHello, EMPTY_RENEGOTIATION_INFO_SCSV, HelloVerifyRequest, ServerHello};
+pub use key_exchange::{ClientKeyExchange, EcdheParameters, ServerKeyExchange, Signed};
 pub use message::{CertificateRequest, Certificates, HandshakeType, NewSessionTicket};
 pub use reassembly::{Complete, Reassembly, Taken};
 

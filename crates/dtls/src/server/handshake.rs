@@ -2,68 +2,54 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use rand_chacha::{ChaCha20Rng, rand_core::Rng};
+use rand_chacha::ChaCha20Rng;
 
-use super::sessions::Sessions;
+use super::{
+    client_flight::{ClientFlight, Trust},
+    negotiation::{identity, negotiate},
+    sessions::Sessions,
+};
 use crate::{
+    agreed::{Agreed, Believed, Finished, Peer},
     alert::{Alert, AlertDescription},
+    association::Role,
     config::ServerConfig,
-    credentials::{PeerIdentity, Psk},
-    crypto::{CipherSuite, Kind, MasterSecret, Transcript, psk_premaster, record_keys, same, verify_data},
+    credentials::{CertificateType, Identity, Psk},
+    crypto::{ECDSA_SHA256, KeyShare, Kind, Premaster, SECP256R1, signed_parameters},
     event::Failure,
-    flight::{Backoff, Flight},
+    exchange::Exchange,
+    flight::Flight,
     handshake::{
-        ClientHello, Complete, EMPTY_RENEGOTIATION_INFO_SCSV, Extensions, Fragment, HandshakeType, NewSessionTicket,
-        Reassembly, ServerHello, Taken,
+        CertificateRequest, Certificates, ClientHello, Complete, EMPTY_RENEGOTIATION_INFO_SCSV, EcdheParameters,
+        Extensions, Fragment, HandshakeType, NewSessionTicket, ServerHello, ServerKeyExchange, Signed, Taken,
     },
     outbox::Outbox,
-    protection::{EPOCH, Protection},
+    protection::Protection,
     record::{ConnectionId, VERSION},
     session::{Secrets, Session},
-    wire::Reader,
 };
 
-type Refusal = AlertDescription;
-
-/// What the hellos have agreed on.
-#[derive(Clone)]
-struct Agreed {
-    suite: CipherSuite,
-    extended_master_secret: bool,
-    encrypt_then_mac: bool,
-    client_random: [u8; 32],
-    server_random: [u8; 32],
-    session_id: Vec<u8>,
-    own_id: ConnectionId,
-    peer_id: Option<ConnectionId>,
-    ticket: bool,
-}
-
 enum State {
-    /// The ServerHelloDone was sent.
-    Key(Agreed),
+    /// The ServerHelloDone was sent, and some of the answer may have come.
+    Client(ClientFlight),
     /// Keys are there; the client's Finished will show that they are the same.
     Finish { agreed: Agreed, secrets: Secrets, resumed: bool },
 }
 
-enum Input {
-    /// The ClientKeyExchange, with the identity and its key.
-    Key(Vec<u8>, Psk),
+/// A message that was checked, with what the step needs of it.
+pub(super) enum Input {
+    Certificate(Believed),
+    /// What the key exchange gave, and who the client is.
+    Key(Premaster, Peer),
+    /// The client holds the key of its certificate.
+    Verified,
     Finished,
-}
-
-/// A handshake that is complete.
-pub(super) struct Finished {
-    pub(super) protection: Protection,
-    pub(super) session: Session,
-    pub(super) resumed: bool,
-    pub(super) flight: Option<Flight>,
-    pub(super) randoms: ([u8; 32], [u8; 32]),
 }
 
 /// What a step may use of the server.
 pub(super) struct Context<'a> {
     pub(super) now: Duration,
+    pub(super) unix: Option<Duration>,
     pub(super) from: SocketAddr,
     pub(super) outbox: &'a mut Outbox<SocketAddr>,
     pub(super) rng: &'a mut ChaCha20Rng,
@@ -87,12 +73,7 @@ pub(super) struct Handshake {
     hello_sequence: u16,
     client_random: [u8; 32],
     state: State,
-    transcript: Transcript,
-    reassembly: Reassembly,
-    flight: Flight,
-    backoff: Backoff,
-    protection: Option<Protection>,
-    doubt: Option<Failure>,
+    exchange: Exchange<SocketAddr>,
     /// An alert was sent: one is enough.
     alerted: bool,
 }
@@ -105,98 +86,69 @@ impl Handshake {
         arrival: &Arrival,
         own_id: ConnectionId,
         context: &mut Context<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, AlertDescription> {
         let (agreed, resumed) = negotiate(&config, hello, own_id, context)?;
-        let mut transcript = Transcript::new();
-        transcript.update(arrival.message.as_bytes());
-        let mut handshake = Self {
+        let mut exchange = Exchange::new(
+            context.now,
+            context.from,
+            config.max_datagram,
+            &config.retransmission,
+            Flight::new(arrival.sequence, arrival.record),
+            arrival.sequence.wrapping_add(1),
+        );
+        exchange.record(&arrival.message);
+        say_hello(&mut exchange, hello, &agreed, resumed.is_some());
+        let state = match resumed {
+            Some(secrets) => {
+                // A short handshake: our Finished comes first (RFC 5246 section 7.3).
+                exchange.protection = Some(agreed.protection(Role::Server, &secrets.master));
+                say_finished(&mut exchange, &agreed, &secrets, context);
+                State::Finish { agreed, secrets, resumed: true }
+            }
+            None => {
+                let share = (agreed.suite.kind() == Kind::EcdheEcdsa).then(|| KeyShare::generate(context.rng));
+                if let (Some(share), Some(own)) = (&share, identity(&config, agreed.server_certificate)) {
+                    say_certificate(&mut exchange, own);
+                    say_share(&mut exchange, own, share, &agreed);
+                    let mut body = Vec::new();
+                    CertificateRequest::put(&mut body, &[CertificateRequest::ECDSA_SIGN], &[ECDSA_SHA256]);
+                    exchange.say(HandshakeType::CertificateRequest, &body);
+                }
+                exchange.say(HandshakeType::ServerHelloDone, &[]);
+                State::Client(ClientFlight::new(agreed, share))
+            }
+        };
+        exchange.send(context.now, context.outbox);
+        Ok(Self {
             started: context.now,
             hello_sequence: arrival.sequence,
             client_random: hello.random,
-            state: State::Key(agreed.clone()),
-            transcript,
-            reassembly: Reassembly::new(arrival.sequence.wrapping_add(1)),
-            flight: Flight::new(arrival.sequence, arrival.record),
-            backoff: Backoff::start(context.now, &config.retransmission),
-            protection: None,
-            doubt: None,
+            state,
+            exchange,
             alerted: false,
             config,
-        };
-        handshake.hello(hello, &agreed);
-        match resumed {
-            Some(secrets) => handshake.resume(agreed, secrets, context),
-            None => handshake.transcript.update(handshake.flight.say(HandshakeType::ServerHelloDone, &[])),
-        }
-        handshake.send(context);
-        Ok(handshake)
+        })
     }
 
-    fn hello(&mut self, hello: &ClientHello<'_>, agreed: &Agreed) {
-        let renegotiation =
-            hello.suites.contains(EMPTY_RENEGOTIATION_INFO_SCSV) || hello.extensions.renegotiation_info.is_some();
-        let extensions = Extensions {
-            renegotiation_info: renegotiation.then_some(&[]),
-            extended_master_secret: agreed.extended_master_secret,
-            encrypt_then_mac: agreed.encrypt_then_mac,
-            session_ticket: agreed.ticket.then_some(&[]),
-            connection_id: agreed.peer_id.map(|_| agreed.own_id),
-            ..Extensions::default()
-        };
-        let mut body = Vec::new();
-        ServerHello {
-            version: VERSION,
-            random: agreed.server_random,
-            session_id: &agreed.session_id,
-            suite: agreed.suite.number(),
-            extensions,
-        }
-        .put(&mut body);
-        self.transcript.update(self.flight.say(HandshakeType::ServerHello, &body));
-    }
-
-    /// A short handshake: our Finished comes first (RFC 5246 section 7.3).
-    fn resume(&mut self, agreed: Agreed, secrets: Secrets, context: &mut Context<'_>) {
-        self.protection = Some(protect(&agreed, &secrets.master));
-        self.finish(&agreed, &secrets, context);
-        self.state = State::Finish { agreed, secrets, resumed: true };
-    }
-
-    /// Adds ticket and Finished to the flight.
-    fn finish(&mut self, agreed: &Agreed, secrets: &Secrets, context: &mut Context<'_>) {
-        if agreed.ticket {
-            let ticket = context.sessions.seal(context.now, secrets, context.rng);
-            let mut body = Vec::new();
-            NewSessionTicket { lifetime_hint: context.sessions.lifetime_hint(), ticket: &ticket }.put(&mut body);
-            self.transcript.update(self.flight.say(HandshakeType::NewSessionTicket, &body));
-        }
-        let verify = verify_data(&secrets.master, b"server finished", &self.transcript.hash());
-        self.transcript.update(self.flight.finish(&verify));
-    }
-
-    fn send(&mut self, context: &mut Context<'_>) {
-        let most = self.config.max_datagram;
-        self.flight.transmit(context.now, self.protection.as_mut(), most, context.from, context.outbox);
-        self.backoff = Backoff::start(context.now, &self.config.retransmission);
-    }
-
-    pub(super) fn protection(&mut self) -> Option<&mut Protection> {
-        self.protection.as_mut()
+    pub(super) const fn protection(&mut self) -> Option<&mut Protection> {
+        self.exchange.protection.as_mut()
     }
 
     pub(super) const fn deadline(&self) -> Duration {
-        self.backoff.deadline()
+        self.exchange.deadline()
     }
 
     /// The Connection ID that was given to the client.
-    pub(super) const fn own_id(&self) -> ConnectionId {
-        match &self.state {
-            State::Key(agreed) | State::Finish { agreed, .. } => agreed.own_id,
-        }
+    pub(super) fn own_id(&self) -> ConnectionId {
+        let agreed = match &self.state {
+            State::Client(flight) => &flight.agreed,
+            State::Finish { agreed, .. } => agreed,
+        };
+        agreed.connection_ids.unwrap_or_default().0
     }
 
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.reassembly.memory() + self.flight.memory()
+        size_of::<Self>() + self.exchange.memory()
     }
 
     /// Whether this ClientHello, with the same cookie, is the one that began this handshake.
@@ -206,109 +158,104 @@ impl Handshake {
 
     /// The client did not get our flight.
     pub(super) fn repeat(&mut self, context: &mut Context<'_>) {
-        let most = self.config.max_datagram;
-        self.flight.repeat(context.now, self.protection.as_mut(), most, context.from, context.outbox);
+        self.exchange.repeat(context.now, context.outbox);
     }
 
     /// Sends the flight again, or gives up. What speaks against success may be forged, so that it does not end the handshake
     /// before its time; but then the next word is the client's.
     pub(super) fn expire(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
-        if !self.backoff.expire(context.now, &self.config.retransmission) {
-            return Err(self.doubt.unwrap_or(Failure::TimedOut));
+        if self.exchange.expire(context.now, context.outbox) {
+            return Ok(());
         }
-        if self.doubt.is_none() {
-            let most = self.config.max_datagram;
-            self.flight.transmit(context.now, self.protection.as_mut(), most, context.from, context.outbox);
-        }
-        Ok(())
+        Err(self.exchange.doubts().unwrap_or(Failure::TimedOut))
     }
 
     /// An alert that is not authentic: it is the reason if nothing better comes.
     pub(super) fn alert(&mut self, alert: Alert) {
         if alert.fatal {
-            self.doubt = Some(Failure::Alert(alert.description));
+            self.exchange.doubt(Failure::Alert(alert.description));
         }
     }
 
-    /// Something was refused: the client hears of it, once, and may still do better.
-    pub(super) fn refuse(&mut self, refusal: Refusal, context: &mut Context<'_>) {
-        self.doubt = Some(Failure::Refused(refusal));
-        if !self.alerted {
+    /// A record is not authentic, most likely since the client has another key: it hears of it.
+    pub(super) fn refuse_record(&mut self, context: &mut Context<'_>) {
+        let failure = Failure::Refused(AlertDescription::BAD_RECORD_MAC);
+        self.exchange.doubt(failure);
+        self.tell(failure, context);
+    }
+
+    /// The client hears what was refused, once, and may still do better.
+    fn tell(&mut self, failure: Failure, context: &mut Context<'_>) {
+        if let Some(alert) = failure.alert().filter(|_| !self.alerted) {
             self.alerted = true;
-            self.flight.alert(Alert::fatal(refusal), context.from, context.outbox);
+            self.exchange.send_alert(alert, context.outbox);
         }
     }
 
     /// Takes a fragment. Gives whether it was of use.
     pub(super) fn fragment(&mut self, epoch: u16, fragment: &Fragment<'_>) -> bool {
-        if (fragment.kind == HandshakeType::Finished) != (epoch == EPOCH) {
-            return false;
-        }
         // The client says all of its flight again by its own timer; ours answers if the flight was lost.
-        self.reassembly.add(fragment) == Taken::Kept
+        self.exchange.fragment(epoch, fragment) == Taken::Kept
     }
 
     /// Takes what is complete, in order.
     pub(super) fn advance(&mut self, context: &mut Context<'_>) -> Option<Finished> {
-        while let Some(message) = self.reassembly.complete() {
-            match self.check(&message, context.psks) {
+        while let Some(message) = self.exchange.next() {
+            match self.check(&message, context) {
                 Ok(input) => {
-                    self.reassembly.accept();
-                    self.doubt = None;
-                    if let Some(finished) = self.step(input, &message, context) {
+                    self.exchange.accept(&message);
+                    if let Some(finished) = self.step(input, context) {
                         return Some(finished);
                     }
                 }
-                Err(refusal) => {
-                    self.reassembly.refuse();
-                    self.refuse(refusal, context);
+                Err(failure) => {
+                    self.exchange.refuse(failure);
+                    self.tell(failure, context);
                 }
             }
         }
         None
     }
 
-    fn check(&self, message: &Complete, psks: &BTreeMap<Vec<u8>, Psk>) -> Result<Input, Refusal> {
+    fn check(&self, message: &Complete, context: &Context<'_>) -> Result<Input, Failure> {
         match (&self.state, message.kind) {
-            (State::Key(_), HandshakeType::ClientKeyExchange) => {
-                let mut reader = Reader(message.body());
-                let identity = reader.vector16().ok_or(Refusal::DECODE_ERROR)?;
-                reader.end(()).ok_or(Refusal::DECODE_ERROR)?;
-                let psk = psks.get(identity).ok_or(Refusal::UNKNOWN_PSK_IDENTITY)?;
-                Ok(Input::Key(identity.to_vec(), psk.clone()))
+            (State::Client(flight), _) => {
+                let trust = Trust { psks: context.psks, clients: &self.config.client_trust, unix: context.unix };
+                flight.check(message, &trust, &self.exchange.transcript())
             }
-            (State::Finish { secrets, .. }, HandshakeType::Finished) => {
-                let expected = verify_data(&secrets.master, b"client finished", &self.transcript.hash());
-                if same(&expected, message.body()) { Ok(Input::Finished) } else { Err(Refusal::DECRYPT_ERROR) }
-            }
-            _ => Err(Refusal::UNEXPECTED_MESSAGE),
+            (State::Finish { secrets, .. }, HandshakeType::Finished) => self
+                .exchange
+                .check_finished(&secrets.master, b"client finished", message.body())
+                .map(|()| Input::Finished),
+            _ => Err(AlertDescription::UNEXPECTED_MESSAGE.into()),
         }
     }
 
-    fn step(&mut self, input: Input, message: &Complete, context: &mut Context<'_>) -> Option<Finished> {
-        self.transcript.update(message.as_bytes());
-        match input {
-            Input::Key(identity, psk) => {
-                let State::Key(agreed) = &self.state else { return None };
-                let agreed = agreed.clone();
-                let premaster = psk_premaster(psk.key());
-                let master = if agreed.extended_master_secret {
-                    MasterSecret::extended(&premaster, &self.transcript.hash())
-                } else {
-                    MasterSecret::derive(&premaster, &agreed.client_random, &agreed.server_random)
-                };
-                self.protection = Some(protect(&agreed, &master));
-                let secrets = Secrets {
-                    suite: agreed.suite,
-                    extended_master_secret: agreed.extended_master_secret,
-                    master,
-                    peer: PeerIdentity::Psk(identity),
-                    validity_unchecked: false,
-                };
-                self.state = State::Finish { agreed, secrets, resumed: false };
-                None
+    /// `check` lets each input through in its state only.
+    fn step(&mut self, input: Input, context: &mut Context<'_>) -> Option<Finished> {
+        match (input, &mut self.state) {
+            (Input::Certificate(client), State::Client(flight)) => flight.client = Some(client),
+            (Input::Key(premaster, peer), State::Client(flight)) => {
+                let master = flight.agreed.master(&premaster, &self.exchange.transcript());
+                self.exchange.protection = Some(flight.agreed.protection(Role::Server, &master));
+                flight.secrets = Some(flight.agreed.secrets(master, peer));
+                // Whoever has a certificate still has to show that its key is there.
+                if flight.client.is_none() {
+                    self.await_finished();
+                }
             }
-            Input::Finished => self.complete(context),
+            (Input::Verified, State::Client(_)) => self.await_finished(),
+            (Input::Finished, State::Finish { .. }) => return self.complete(context),
+            _ => {}
+        }
+        None
+    }
+
+    fn await_finished(&mut self) {
+        if let State::Client(flight) = &mut self.state
+            && let Some(secrets) = flight.secrets.take()
+        {
+            self.state = State::Finish { agreed: flight.agreed.clone(), secrets, resumed: false };
         }
     }
 
@@ -317,16 +264,16 @@ impl Handshake {
         let (agreed, secrets, resumed) = (agreed.clone(), secrets.clone(), *resumed);
         let mut flight = None;
         if !resumed {
-            self.flight.begin();
-            self.finish(&agreed, &secrets, context);
-            self.send(context);
-            flight = Some(core::mem::replace(&mut self.flight, Flight::new(0, 0)));
+            self.exchange.begin();
+            say_finished(&mut self.exchange, &agreed, &secrets, context);
+            self.exchange.send(context.now, context.outbox);
+            flight = Some(self.exchange.take_flight());
             if let Ok(id) = agreed.session_id[..].try_into() {
-                context.sessions.insert(context.now, id, secrets.clone());
+                context.sessions.insert(context.now, id, &secrets);
             }
         }
         Some(Finished {
-            protection: self.protection.take()?,
+            protection: self.exchange.protection.take()?,
             session: Session { secrets, id: Vec::new(), ticket: Vec::new() },
             resumed,
             flight,
@@ -335,94 +282,66 @@ impl Handshake {
     }
 }
 
-fn protect(agreed: &Agreed, master: &MasterSecret) -> Protection {
-    let (client, server) = record_keys(master, agreed.suite, &agreed.client_random, &agreed.server_random);
-    // Both directions use the extension or neither does (RFC 9146 section 3).
-    let own = agreed.peer_id.map(|_| agreed.own_id).unwrap_or_default();
-    Protection::new((server.seal, client.open), agreed.encrypt_then_mac, own, agreed.peer_id.unwrap_or_default())
-}
-
-/// What we make of a ClientHello, and the session that is resumed.
-fn negotiate(
-    config: &ServerConfig,
-    hello: &ClientHello<'_>,
-    own_id: ConnectionId,
-    context: &mut Context<'_>,
-) -> Result<(Agreed, Option<Secrets>), Refusal> {
-    let extensions = &hello.extensions;
-    // DTLS counts its versions down.
-    if hello.version > VERSION {
-        return Err(Refusal::PROTOCOL_VERSION);
+fn say_hello(exchange: &mut Exchange<SocketAddr>, hello: &ClientHello<'_>, agreed: &Agreed, resumed: bool) {
+    let asked = &hello.extensions;
+    let renegotiation = hello.suites.contains(EMPTY_RENEGOTIATION_INFO_SCSV) || asked.renegotiation_info.is_some();
+    // Certificates are spoken of only where they will be sent (RFC 7250 section 4.2).
+    let certificates = agreed.suite.kind() == Kind::EcdheEcdsa && !resumed;
+    let (client, server) = ([agreed.client_certificate as u8], [agreed.server_certificate as u8]);
+    let extensions = Extensions {
+        renegotiation_info: renegotiation.then_some(&[]),
+        extended_master_secret: agreed.extended_master_secret,
+        encrypt_then_mac: agreed.encrypt_then_mac,
+        session_ticket: agreed.ticket.then_some(&[]),
+        connection_id: agreed.connection_ids.map(|(own, _)| own),
+        uncompressed_points: asked.uncompressed_points.filter(|_| certificates),
+        client_certificate_types: asked.client_certificate_types.filter(|_| certificates).map(|_| &client[..]),
+        server_certificate_types: asked.server_certificate_types.filter(|_| certificates).map(|_| &server[..]),
+        ..Extensions::default()
+    };
+    let mut body = Vec::new();
+    ServerHello {
+        version: VERSION,
+        random: agreed.server_random,
+        session_id: &agreed.session_id,
+        suite: agreed.suite.number(),
+        extensions,
     }
-    let suite = usable(config, context.psks).find(|suite| hello.suites.contains(suite.number()));
-    let suite = suite.ok_or(Refusal::HANDSHAKE_FAILURE)?;
-    if extensions.renegotiation_info.is_some_and(|info| !info.is_empty())
-        || (config.require_extended_master_secret && !extensions.extended_master_secret)
-    {
-        return Err(Refusal::HANDSHAKE_FAILURE);
+    .put(&mut body);
+    exchange.say(HandshakeType::ServerHello, &body);
+}
+
+fn say_certificate(exchange: &mut Exchange<SocketAddr>, own: &Identity) {
+    let mut body = Vec::new();
+    match own.certificate_type() {
+        CertificateType::X509 => Certificates::put_x509(&mut body, own.to_send()),
+        CertificateType::RawPublicKey => {
+            own.to_send().for_each(|key| Certificates::put_raw_public_key(&mut body, key));
+        }
     }
-    let resumed = resumable(config, hello, context)?;
-    let suite = resumed.as_ref().map_or(suite, |secrets| secrets.suite);
-    let ticket = extensions.session_ticket.is_some() && context.sessions.is_enabled();
-    let session_id = match &resumed {
-        Some(_) => hello.session_id.to_vec(),
-        // A ticket goes with no id (RFC 5077 section 3.4).
-        None if ticket || !context.sessions.is_enabled() => Vec::new(),
-        None => random(context.rng).to_vec(),
-    };
-    let peer_id = extensions.connection_id.filter(|_| config.connection_id.is_some());
-    let agreed = Agreed {
-        suite,
-        extended_master_secret: extensions.extended_master_secret,
-        encrypt_then_mac: extensions.encrypt_then_mac && suite.is_cbc(),
-        client_random: hello.random,
-        server_random: random(context.rng),
-        session_id,
-        own_id,
-        peer_id,
-        // One ticket serves until its time is over.
-        ticket: ticket && resumed.is_none(),
-    };
-    Ok((agreed, resumed))
+    exchange.say(HandshakeType::Certificate, &body);
 }
 
-/// The session that the client may resume. A session is resumed only with what it was made with.
-fn resumable(
-    config: &ServerConfig,
-    hello: &ClientHello<'_>,
-    context: &Context<'_>,
-) -> Result<Option<Secrets>, Refusal> {
-    let ticket = hello.extensions.session_ticket.filter(|ticket| !ticket.is_empty());
-    let secrets = match ticket {
-        _ if !context.sessions.is_enabled() || hello.session_id.is_empty() => None,
-        Some(ticket) => context.sessions.open(context.now, ticket),
-        None => context.sessions.get(context.now, hello.session_id),
-    };
-    let usable = |secrets: &Secrets| {
-        hello.suites.contains(secrets.suite.number())
-            && usable(config, context.psks).any(|suite| suite == secrets.suite)
-            && matches!(&secrets.peer, PeerIdentity::Psk(identity) if context.psks.contains_key(identity))
-    };
-    let Some(secrets) = secrets.filter(usable) else { return Ok(None) };
-    match (secrets.extended_master_secret, hello.extensions.extended_master_secret) {
-        // RFC 7627 section 5.3.
-        (true, false) => Err(Refusal::HANDSHAKE_FAILURE),
-        (false, true) => Ok(None),
-        _ => Ok(Some(secrets)),
+/// Our half of the key, signed (RFC 8422 section 5.4).
+fn say_share(exchange: &mut Exchange<SocketAddr>, own: &Identity, share: &KeyShare, agreed: &Agreed) {
+    let mut encoded = Vec::new();
+    EcdheParameters::put(&mut encoded, share.public());
+    let message = signed_parameters(&agreed.client_random, &agreed.server_random, &encoded);
+    let signature = own.key().sign(&message);
+    let signed = Signed { scheme: ECDSA_SHA256, signature: &signature };
+    let parameters = EcdheParameters { curve: SECP256R1, point: share.public(), encoded: &encoded, signed };
+    let mut body = Vec::new();
+    ServerKeyExchange::EcdheEcdsa(parameters).put(&mut body);
+    exchange.say(HandshakeType::ServerKeyExchange, &body);
+}
+
+/// Adds ticket and Finished to the flight.
+fn say_finished(exchange: &mut Exchange<SocketAddr>, agreed: &Agreed, secrets: &Secrets, context: &mut Context<'_>) {
+    if agreed.ticket {
+        let ticket = context.sessions.seal(context.now, secrets, context.rng);
+        let mut body = Vec::new();
+        NewSessionTicket { lifetime_hint: context.sessions.lifetime_hint(), ticket: &ticket }.put(&mut body);
+        exchange.say(HandshakeType::NewSessionTicket, &body);
     }
-}
-
-/// The suites that go with what the server has.
-fn usable(config: &ServerConfig, psks: &BTreeMap<Vec<u8>, Psk>) -> impl Iterator<Item = CipherSuite> {
-    config
-        .suites
-        .iter()
-        .copied()
-        .filter(|suite| suite.kind() == Kind::Psk && (!psks.is_empty() || config.identities.is_empty()))
-}
-
-fn random(rng: &mut ChaCha20Rng) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    rng.fill_bytes(&mut bytes);
-    bytes
+    exchange.say_finished(&secrets.master, b"server finished");
 }

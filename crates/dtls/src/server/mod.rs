@@ -1,7 +1,9 @@
 //! The server: all clients of one socket.
 
+mod client_flight;
 mod cookie;
 mod handshake;
+mod negotiation;
 mod peers;
 mod sessions;
 
@@ -20,6 +22,7 @@ use rand_chacha::{
 use zeroize::Zeroizing;
 
 use crate::{
+    agreed::Finished,
     alert::{Alert, AlertDescription},
     association::{Association, Heard, Role},
     client::Timer,
@@ -34,7 +37,7 @@ use crate::{
     record::{self, ConnectionId, ContentType, Record, Records, VERSION_1_0},
 };
 use cookie::Cookies;
-use handshake::{Arrival, Context, Finished, Handshake};
+use handshake::{Arrival, Context, Handshake};
 pub use peers::AssociationId;
 use peers::Peers;
 use sessions::Sessions;
@@ -130,6 +133,7 @@ macro_rules! context {
     ($server:ident, $now:expr, $from:expr) => {
         &mut Context {
             now: $now,
+            unix: $server.unix,
             from: $from,
             outbox: &mut $server.outbox,
             rng: &mut $server.rng,
@@ -320,9 +324,9 @@ impl Server {
             let Some(evicted) = self.peers.evict() else { break };
             self.events.push_back(Queued::Closed(evicted, Closed::Evicted));
         }
-        let association =
-            Association::new(Role::Server, finished.protection, finished.session, finished.randoms, finished.flight);
-        let established = association.established(finished.resumed);
+        let resumed = finished.resumed;
+        let association = Association::new(Role::Server, finished);
+        let established = association.established(resumed);
         let (id, replaced) = self.peers.insert(now, from, association);
         if let Some(replaced) = replaced {
             self.events.push_back(Queued::Closed(replaced, Closed::Replaced));
@@ -393,7 +397,7 @@ impl Server {
         if let Some(handshake) = self.handshakes.get_mut(&from)
             && handshake.protection().is_some()
         {
-            handshake.refuse(AlertDescription::BAD_RECORD_MAC, context!(self, now, from));
+            handshake.refuse_record(context!(self, now, from));
         }
     }
 

@@ -32,6 +32,10 @@ pub(super) struct Sessions {
 impl Sessions {
     const NONCE: usize = 12;
     const TAG: usize = 16;
+    /// What a ticket has beside its content: the key's name, nonce, tag.
+    const OVERHEAD: usize = 16 + Self::NONCE + Self::TAG;
+    /// A ticket is at most this long, so that a ClientHello with it fits into one datagram.
+    const MOST_TICKET: usize = 896;
 
     pub(super) fn new(key: &[u8; 16], lifetime: Duration, most: usize) -> Self {
         let key = Aead::new(key.into());
@@ -52,7 +56,7 @@ impl Sessions {
         u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// A ticket: name of the key, nonce, sealed time and session (RFC 5077 section 4).
+    /// A ticket: name of the key, nonce, sealed time and session (RFC 5077 section 4). It is empty where there can be none.
     pub(super) fn seal(&self, now: Duration, secrets: &Secrets, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let mut nonce = Nonce::<Aead>::default();
         rng.fill_bytes(&mut nonce[1..]);
@@ -61,6 +65,9 @@ impl Sessions {
         let mut content = Zeroizing::new(Vec::with_capacity(8 + secrets.size()));
         content.extend_from_slice(&now.as_secs().to_be_bytes());
         secrets.put(&mut content);
+        if secrets.validity_unchecked || content.len() + Self::OVERHEAD > Self::MOST_TICKET {
+            return Vec::new();
+        }
         let mut ticket = [&self.name[..], &nonce].concat();
         match self.key.encrypt_inout_detached(&nonce, &self.name, content.as_mut_slice().into()) {
             Ok(tag) => {
@@ -92,8 +99,11 @@ impl Sessions {
         now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < self.lifetime.as_secs())
     }
 
-    /// Remembers a session; the oldest gives way.
-    pub(super) fn insert(&mut self, now: Duration, id: [u8; 32], secrets: Secrets) {
+    /// Remembers a session; the oldest gives way. One whose certificates are still to be checked is not remembered.
+    pub(super) fn insert(&mut self, now: Duration, id: [u8; 32], secrets: &Secrets) {
+        if secrets.validity_unchecked {
+            return;
+        }
         while self.order.len() >= self.most {
             match self.order.pop_front() {
                 Some(oldest) => drop(self.by_id.remove(&oldest)),
@@ -101,7 +111,7 @@ impl Sessions {
             }
         }
         self.order.push_back(id);
-        self.by_id.insert(id, (now, secrets));
+        self.by_id.insert(id, (now, secrets.clone()));
     }
 
     /// The session of this id.

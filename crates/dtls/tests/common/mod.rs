@@ -1,6 +1,8 @@
 //! A client and a server in a world of virtual time.
 #![allow(dead_code, unreachable_pub, reason = "each scenario file uses a part of it")]
 
+pub mod identities;
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_dtls::{
