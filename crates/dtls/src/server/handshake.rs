@@ -29,6 +29,7 @@ use crate::{
     session::{Secrets, Session},
 };
 
+#[expect(clippy::large_enum_variant, reason = "it lies in a handshake, which is boxed")]
 enum State {
     /// The ServerHelloDone was sent, and some of the answer may have come.
     Client(ClientFlight),
