@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod secure;
+
 use std::{net::SocketAddr, time::Duration};
 
 use lapwing_coap::{
@@ -146,6 +148,8 @@ pub struct Bench {
     pub events: Vec<ServerEvent>,
     pub answers: Vec<(RequestId, Result<Response, RequestError>)>,
     pub sent: Vec<(SocketAddr, Msg)>,
+    /// What went out of the secure socket.
+    pub records: Vec<(SocketAddr, Vec<u8>)>,
     pub wait: Option<Duration>,
     next_id: u16,
 }
@@ -160,8 +164,8 @@ impl Bench {
         configure(&mut config);
         let now = seconds(1_000);
         let server = Server::new(Now::from_elapsed(now), config, [7; 32]);
-        let (events, answers, sent) = Default::default();
-        Bench { server, now, events, answers, sent, wait: None, next_id: 100 }
+        let (events, answers, sent, records) = Default::default();
+        Bench { server, now, events, answers, sent, records, wait: None, next_id: 100 }
     }
 
     pub fn now(&self) -> Now {
@@ -172,7 +176,8 @@ impl Bench {
         let mut buffer = Vec::new();
         loop {
             match self.server.poll_output(&mut buffer) {
-                ServerOutput::Transmit(_, to, datagram) => self.sent.push((to, Msg::parse(datagram))),
+                ServerOutput::Transmit(Channel::Plain, to, datagram) => self.sent.push((to, Msg::parse(datagram))),
+                ServerOutput::Transmit(Channel::Secure, to, record) => self.records.push((to, record.to_vec())),
                 ServerOutput::Answer(id, result) => self.answers.push((id, result)),
                 ServerOutput::Event(event) => self.events.push(event),
                 ServerOutput::Wait(at, _) => {
