@@ -12,8 +12,9 @@ pub struct Transmission {
     pub ack_random_factor: f32,
     /// MAX_RETRANSMIT: how often a confirmable message is sent *again*. Default 4.
     pub max_retransmit: u8,
-    /// NSTART: how many confirmable requests, pings and notifications may wait for their acknowledgement at a time; more
-    /// of them queue (RFC 7252 section 4.7). Separate responses never queue: who asked has paced them. At least 1; default 1.
+    /// NSTART: how many confirmable requests and notifications may wait for their acknowledgement at a time; more
+    /// of them queue (RFC 7252 section 4.7). Separate responses never queue, since who asked has paced them; nor does a ping. At least
+    /// 1; default 1.
     pub nstart: usize,
     /// How long a confirmable request may go unanswered before an empty ACK leaves and its response becomes a separate
     /// one (RFC 7252 section 5.2.2). Must be well under the peer's ACK_TIMEOUT. Default 500 ms.

@@ -213,13 +213,15 @@ impl Peer {
         id
     }
 
-    /// Asks whether the other end is there (RFC 7252 section 4.3): ends with [`Failure::Pong`] or [`Failure::TimedOut`].
+    /// Asks whether the other end is there (RFC 7252 section 4.3): ends with [`Failure::Pong`] or [`Failure::TimedOut`]. It leaves at
+    /// once: behind a request whose answer is awaited it would tell nothing that the answer does not.
     pub fn ping(&mut self, now: Duration) -> RequestId {
         self.now = now;
         let id = self.requests.unkept();
-        let mut datagram = self.messages.flights.buffer();
+        let Messages { flights, config, ids, rng, outbox, .. } = &mut self.messages;
+        let mut datagram = flights.buffer();
         Writer::empty(&mut datagram, MessageType::Con, 0);
-        self.messages.flights.queue(Owner::Ping(id), datagram);
+        flights.send(now, Owner::Ping(id), datagram, &config.transmission, ids, rng, outbox);
         id
     }
 }

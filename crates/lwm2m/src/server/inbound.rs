@@ -81,13 +81,10 @@ impl Server {
     pub(super) fn hear(&mut self, from: Remote, message: &[u8]) {
         self.record(Direction::In, from, message);
         let Slot { peer, owners, unproven, .. } = self.endpoint.seen(from);
-        let event = peer.handle_datagram(self.now.elapsed, message);
-        let proves = event.as_ref().is_some_and(|event| endpoint::proves_address(*unproven, event));
-        let heard = event.map_or(Heard::Nothing, |event| Heard::of(event, owners));
-        if proves {
-            self.endpoint.prove_address(from);
-        }
-        self.act(from, heard);
+        let Some(event) = peer.handle_datagram(self.now.elapsed, message) else { return };
+        let proves = endpoint::proves_address(*unproven, &event);
+        let heard = Heard::of(event, owners);
+        self.act(from, heard, proves);
     }
 
     /// Acts on what has come in over DTLS.
@@ -122,16 +119,20 @@ impl Server {
         self.restart_observations(&registration.endpoint, remote);
     }
 
-    /// Acts on an event that a timer or a call has caused; tells whether there was one.
+    /// Acts on an event that did not come with a message, or not first; tells whether there was one.
     pub(super) fn hear_later(&mut self, remote: Remote) -> bool {
-        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(remote) else { return false };
+        let Some(Slot { peer, owners, unproven, .. }) = self.endpoint.use_slot(remote) else { return false };
         let Some(event) = peer.poll_event() else { return false };
+        let proves = endpoint::proves_address(*unproven, &event);
         let heard = Heard::of(event, owners);
-        self.act(remote, heard);
+        self.act(remote, heard, proves);
         true
     }
 
-    fn act(&mut self, from: Remote, heard: Heard) {
+    fn act(&mut self, from: Remote, heard: Heard, proves_address: bool) {
+        if proves_address {
+            self.endpoint.prove_address(from);
+        }
         match heard {
             Heard::Call(exchange, call) => self.serve(from, exchange, call),
             Heard::Upload(exchange, Err(refusal)) => self.serve(from, exchange, Err(refusal)),

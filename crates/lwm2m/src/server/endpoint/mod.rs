@@ -172,6 +172,10 @@ impl<O> Endpoint<O> {
                 dtls::server::Event::Moved { association, address } => {
                     let remote = Remote::Secure(association);
                     let Some(slot) = self.peers.use_slot(remote) else { continue };
+                    // RFC 9146 section 6: its answer will show that the client is there, or an answer to a later request.
+                    if let Some(earlier) = slot.unproven.take() {
+                        slot.peer.cancel(earlier);
+                    }
                     slot.unproven = Some(slot.peer.ping(now));
                     let endpoint = slot.endpoint.clone();
                     tracing::info!(%address, endpoint = endpoint.as_deref(), "a client moved");
