@@ -18,13 +18,14 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
     pub(super) path: Path,
-    kind: Kind,
+    pub(super) kind: Kind,
     definition: DefinitionRef,
     root: Arc<str>,
 }
 
+/// What an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Node,
     Links,
     Location,
@@ -34,11 +35,11 @@ enum Kind {
 /// A request, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    code: Code,
+    pub(super) code: Code,
     /// Uri-Path segments, joined by `/`: none has one inside.
-    path: String,
+    pub(super) path: String,
     query: Vec<String>,
-    accept: Option<ContentFormat>,
+    pub(super) accept: Option<ContentFormat>,
     content_format: Option<ContentFormat>,
     pub(super) observe: bool,
     body: Vec<u8>,
@@ -51,24 +52,23 @@ impl Prepared {
         let path = request.path();
         check_level(request, &path)?;
         let object = path.object_id().ok_or_else(|| RequestError::Invalid("a path begins with an object".into()))?;
-        let shape = Shape {
-            path,
-            kind: Kind::Nothing,
-            definition: definition_of(registration, object),
-            root: registration.root.as_str().into(),
-        };
-        let mut prepared = Prepared {
+        let mut prepared = Prepared::get(path, &registration.root, definition_of(registration, object));
+        prepared.fill(registration, request)?;
+        Ok(prepared)
+    }
+
+    /// A GET of a path under the client's root, of which nothing is expected.
+    pub(super) fn get(path: Path, root: &str, definition: DefinitionRef) -> Prepared {
+        Prepared {
             code: Code::GET,
-            path: uri_path(&registration.root, &path),
+            path: uri_path(root, &path),
             query: Vec::new(),
             accept: None,
             content_format: None,
             observe: false,
             body: Vec::new(),
-            shape,
-        };
-        prepared.fill(registration, request)?;
-        Ok(prepared)
+            shape: Shape { path, kind: Kind::Nothing, definition, root: root.into() },
+        }
     }
 
     fn fill(&mut self, registration: &Registration, request: &Request) -> Result<(), RequestError> {
@@ -120,7 +120,8 @@ impl Prepared {
         Ok(())
     }
 
-    fn encode(&mut self, format: Option<ContentFormat>, node: &Node) -> Result<(), RequestError> {
+    /// Takes the content of the path as payload, in TLV without a format.
+    pub(super) fn encode(&mut self, format: Option<ContentFormat>, node: &Node) -> Result<(), RequestError> {
         self.encode_at(self.shape.path, format, node)
     }
 
@@ -137,7 +138,8 @@ impl Prepared {
 
     /// Hands the message to `send`.
     pub(super) fn send<T>(&self, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
-        let path: Vec<&str> = self.path.split('/').collect();
+        // The root has no segments.
+        let path: Vec<&str> = self.path.split('/').filter(|segment| !segment.is_empty()).collect();
         let query: Vec<&str> = self.query.iter().map(String::as_str).collect();
         let mut outgoing = Outgoing::new(self.code).path(&path).query(&query).body(&self.body);
         outgoing.accept = self.accept;
@@ -169,8 +171,13 @@ fn definition_of(registration: &Registration, object: ObjectId) -> DefinitionRef
     registration
         .version_of(object)
         .and_then(|version| definitions::find(object, version))
-        .or_else(|| definitions::latest(object))
-        .map_or_else(|| DefinitionRef::Shared(Arc::new(ObjectDefinition::unknown(object))), DefinitionRef::Static)
+        .map_or_else(|| latest_or_opaque(object), DefinitionRef::Static)
+}
+
+/// The newest definition that is known, or one in which every value is opaque.
+pub(super) fn latest_or_opaque(object: ObjectId) -> DefinitionRef {
+    let unknown = || DefinitionRef::Shared(Arc::new(ObjectDefinition::unknown(object)));
+    definitions::latest(object).map_or_else(unknown, DefinitionRef::Static)
 }
 
 /// TLV, when the client might otherwise answer in a format of its own choice that is not understood here.

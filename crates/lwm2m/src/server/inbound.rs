@@ -8,7 +8,7 @@ use std::{
 
 use lapwing_coap::{
     ContentFormat,
-    peer::{self, Event, ExchangeId, Failure, Receive, Reply},
+    peer::{self, Event, ExchangeId, Receive, Reply},
     wire::Code,
 };
 
@@ -47,15 +47,7 @@ impl Heard {
                 let goes_on = response.observe.is_some() && response.message.code.is_success();
                 Heard::Answer { request, result: owner.shape.understand(&response), goes_on }
             }
-            Event::Failed { request, why } => {
-                let result = Err(match why {
-                    Failure::TimedOut => RequestError::TimedOut,
-                    Failure::Reset => RequestError::Reset,
-                    Failure::TooMany => RequestError::TooMany,
-                    other => RequestError::Failed(other.to_string()),
-                });
-                Heard::Answer { request, result, goes_on: false }
-            }
+            Event::Failed { request, why } => Heard::Answer { request, result: Err(why.into()), goes_on: false },
             // Nothing is streamed, no answer's settling is asked for, nobody observes this server.
             _ => Heard::Nothing,
         }
@@ -425,7 +417,7 @@ fn notification(result: &Result<Response, RequestError>) -> Response {
     }
 }
 
-fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(super) fn check_attributes(attributes: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let bytes = attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
     if bytes > MAX_ATTRIBUTES { Err(Refusal::new(Code::BAD_REQUEST, "too many parameters")) } else { Ok(()) }
 }

@@ -18,6 +18,7 @@
 //!   registration.
 //! - A *security store*: which endpoint has to show which [`Identity`]; see [`Server::set_security`].
 
+pub mod bootstrap;
 mod config;
 mod endpoint;
 mod event;

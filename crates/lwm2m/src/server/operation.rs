@@ -1,6 +1,6 @@
 //! What a server asks of a client (LwM2M core 1.1 section 6.3 and 6.4) and what comes back.
 
-use lapwing_coap::{ContentFormat, link::Link, wire::Code};
+use lapwing_coap::{ContentFormat, link::Link, peer::Failure, wire::Code};
 
 use crate::{
     attributes::Changes,
@@ -206,4 +206,15 @@ pub enum RequestError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> RequestError {
+        match failure {
+            Failure::TimedOut => RequestError::TimedOut,
+            Failure::Reset => RequestError::Reset,
+            Failure::TooMany => RequestError::TooMany,
+            other => RequestError::Failed(other.to_string()),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use lapwing_dtls::credentials::Psk;
 
-use super::{Identity, Server};
+use super::{Identity, Server, endpoint::Endpoint};
 use crate::Now;
 
 /// What an endpoint has to show before it may register.
@@ -79,6 +79,48 @@ impl SecurityStore {
         }
     }
 
+    /// Which endpoint has to show this identity.
+    pub(super) fn owner(&self, identity: &Identity) -> Option<&Arc<str>> {
+        self.endpoints.get(identity)
+    }
+
+    /// What an endpoint has to show.
+    pub(super) fn get(&self, endpoint: &str) -> Option<&SecurityInfo> {
+        self.entries.get(endpoint)
+    }
+
+    /// All entries, in the order of the endpoints' names.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &SecurityInfo)> {
+        self.entries.iter().map(|(endpoint, info)| (&**endpoint, info))
+    }
+
+    /// Sets, changes or removes an entry, and lets `remotes` know which keys open a session. One that was opened by what is
+    /// no longer so is closed. Gives the entry before.
+    pub(super) fn set<O>(
+        &mut self,
+        remotes: &mut Endpoint<O>,
+        endpoint: &str,
+        info: Option<SecurityInfo>,
+    ) -> Result<Option<SecurityInfo>, SecurityError> {
+        let previous = match &info {
+            Some(info) => self.insert(endpoint, info.clone())?,
+            None => self.remove(endpoint),
+        };
+        if previous == info {
+            return Ok(previous);
+        }
+        if let Some(previous) = &previous {
+            if let SecurityInfo::Psk(psk) = previous {
+                remotes.remove_psk(psk.identity());
+            }
+            remotes.close_identity(&previous.identity(endpoint));
+        }
+        if let Some(SecurityInfo::Psk(psk)) = info {
+            remotes.add_psk(psk);
+        }
+        Ok(previous)
+    }
+
     /// Puts in an entry, and gives the one in the place of which it is.
     fn insert(&mut self, endpoint: &str, info: SecurityInfo) -> Result<Option<SecurityInfo>, SecurityError> {
         let identity = info.identity(endpoint);
@@ -115,33 +157,18 @@ impl Server {
         info: Option<SecurityInfo>,
     ) -> Result<Option<SecurityInfo>, SecurityError> {
         self.now = now;
-        let previous = match &info {
-            Some(info) => self.security.insert(endpoint, info.clone())?,
-            None => self.security.remove(endpoint),
-        };
-        if previous == info {
-            return Ok(previous);
-        }
-        if let Some(previous) = &previous {
-            if let SecurityInfo::Psk(psk) = previous {
-                self.endpoint.remove_psk(psk.identity());
-            }
-            self.endpoint.close_identity(&previous.identity(endpoint));
-            self.hear_sessions();
-        }
-        if let Some(SecurityInfo::Psk(psk)) = info {
-            self.endpoint.add_psk(psk);
-        }
+        let previous = self.security.set(&mut self.endpoint, endpoint, info)?;
+        self.hear_sessions();
         Ok(previous)
     }
 
     /// What an endpoint has to show, `None` when nothing was said of it.
     pub fn security(&self, endpoint: &str) -> Option<&SecurityInfo> {
-        self.security.entries.get(endpoint)
+        self.security.get(endpoint)
     }
 
     /// The whole security store, in the order of the endpoints' names.
     pub fn securities(&self) -> impl Iterator<Item = (&str, &SecurityInfo)> {
-        self.security.entries.iter().map(|(endpoint, info)| (&**endpoint, info))
+        self.security.iter()
     }
 }
