@@ -122,7 +122,7 @@ impl Server {
         }
     }
 
-    /// Takes in one datagram of one of the two sockets. Without [`ServerConfig::dtls`], those of [`Channel::Secure`] are dropped.
+    /// Takes in one datagram of one of the two sockets. Without [`ServerConfig::dtls`](ServerConfig#structfield.dtls), those of [`Channel::Secure`] are dropped.
     pub fn handle_datagram(&mut self, now: Now, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         self.now = now;
         match self.endpoint.handle_datagram(now, channel, from, datagram) {

@@ -109,6 +109,13 @@ impl Configuration {
         self
     }
 
+    /// The same, with the numbers of the Security instances left to what the client has ([`auto_id`](#structfield.auto_id)).
+    #[must_use]
+    pub fn auto_id(mut self) -> Configuration {
+        self.auto_id = true;
+        self
+    }
+
     /// The same with a path that is deleted first, behind those before.
     #[must_use]
     pub fn delete(mut self, path: Path) -> Configuration {

@@ -31,6 +31,7 @@ use std::{
     sync::Arc,
 };
 
+use lapwing_coap::peer::Memory;
 use rand_chacha::{ChaCha12Rng, rand_core::SeedableRng};
 
 pub use self::{
@@ -44,7 +45,8 @@ pub use self::{
 };
 use self::{inbound::Owner, session::Session};
 use super::{
-    Channel, RequestError, SecurityError, SecurityInfo, endpoint::Endpoint, security::SecurityStore, timers::Timers,
+    Channel, Remote, RequestError, SecurityError, SecurityInfo, endpoint::Endpoint, security::SecurityStore,
+    timers::Timers,
 };
 use crate::Now;
 
@@ -154,6 +156,11 @@ impl Server {
         self.remotes.strangers()
     }
 
+    /// What the message layer holds for one remote, `None` when it is not remembered.
+    pub fn peer_memory(&self, remote: Remote) -> Option<Memory> {
+        self.remotes.get(remote).map(|slot| slot.peer.memory())
+    }
+
     /// Ends the session of an endpoint without telling the client. Tells whether there was one.
     pub fn cancel(&mut self, now: Now, endpoint: &str) -> bool {
         self.now = now;
@@ -162,7 +169,7 @@ impl Server {
         true
     }
 
-    /// Takes in one datagram of one of the two sockets. Without [`Config::dtls`], those of [`Channel::Secure`] are dropped.
+    /// Takes in one datagram of one of the two sockets. Without [`Config::dtls`](Config#structfield.dtls), those of [`Channel::Secure`] are dropped.
     pub fn handle_datagram(&mut self, now: Now, channel: Channel, from: SocketAddr, datagram: &[u8]) {
         self.now = now;
         match self.remotes.handle_datagram(now, channel, from, datagram) {
