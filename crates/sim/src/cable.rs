@@ -10,6 +10,8 @@ pub struct Cable {
     pub(crate) reordering: f64,
     pub(crate) reordering_delay: Duration,
     pub(crate) mtu: usize,
+    pub(crate) bandwidth: Option<u64>,
+    pub(crate) queue: usize,
 }
 
 impl Default for Cable {
@@ -30,6 +32,8 @@ impl Cable {
             reordering: 0.0,
             reordering_delay: Duration::ZERO,
             mtu: usize::MAX,
+            bandwidth: None,
+            queue: usize::MAX,
         }
     }
 
@@ -65,6 +69,20 @@ impl Cable {
     pub const fn reordering(self, probability: f64, delay: Duration) -> Self {
         assert!(probability >= 0.0 && probability <= 1.0, "a probability is from 0 to 1");
         Self { reordering: probability, reordering_delay: delay, ..self }
+    }
+
+    /// How many bytes go in per second, at least 1: datagrams queue for their turn before they travel, up to [`Cable::queue`]. Without it all go in
+    /// at once.
+    #[must_use]
+    pub const fn bandwidth(self, bytes_per_second: u64) -> Self {
+        assert!(bytes_per_second > 0, "nothing goes through a cable without bandwidth");
+        Self { bandwidth: Some(bytes_per_second), ..self }
+    }
+
+    /// How many bytes may wait for their turn; a datagram beyond is lost, which does not draw on chance. Only with [`Cable::bandwidth`].
+    #[must_use]
+    pub const fn queue(self, bytes: usize) -> Self {
+        Self { queue: bytes, ..self }
     }
 
     /// The greatest size of a datagram in bytes; greater ones are lost.

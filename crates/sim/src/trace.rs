@@ -30,6 +30,8 @@ pub enum Loss {
     TooBig,
     /// There was no node at the address.
     NoNode,
+    /// There was no room in the queue of a cable with a bandwidth.
+    QueueFull,
 }
 
 /// One line of the recording.
@@ -199,6 +201,7 @@ impl Loss {
             Self::Cut => "cut",
             Self::TooBig => "too big",
             Self::NoNode => "no node",
+            Self::QueueFull => "queue full",
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct World {
     rule: Option<Rule>,
     /// When the latest datagram that was not held back arrives, by direction: the next one must not overtake it.
     latest: BTreeMap<(SocketAddr, SocketAddr), Duration>,
+    /// When the last datagram that waits for its turn has gone in, by direction.
+    busy: BTreeMap<(SocketAddr, SocketAddr), Duration>,
     nodes: BTreeSet<SocketAddr>,
     timers: BTreeMap<SocketAddr, Duration>,
     queue: BTreeMap<(Duration, Rank, u64), Queued>,
@@ -98,6 +100,7 @@ impl World {
             cuts: BTreeSet::new(),
             rule: None,
             latest: BTreeMap::new(),
+            busy: BTreeMap::new(),
             nodes: BTreeSet::new(),
             timers: BTreeMap::new(),
             queue: BTreeMap::new(),
@@ -238,16 +241,34 @@ impl World {
             Loss::Rule
         } else if lost {
             Loss::Chance
-        } else {
-            self.arrive(arrivals[0], number, from, to, &bytes);
+        } else if let Some(wait) = self.queue_up(&cable, from, to, bytes.len()) {
+            let [first, second] = arrivals.map(|(time, delay)| (wait + time, delay));
+            self.arrive(first, number, from, to, &bytes);
             if duplicated {
                 self.statistics.duplicated += 1;
                 self.record(number, from, to, Fate::Duplicated, &bytes);
-                self.arrive(arrivals[1], number, from, to, &bytes);
+                self.arrive(second, number, from, to, &bytes);
             }
             return;
+        } else {
+            Loss::QueueFull
         };
         self.lose(number, from, to, &bytes, loss);
+    }
+
+    /// How long a datagram waits until the last bit of it has gone into the cable; `None` if there is no room to wait.
+    fn queue_up(&mut self, cable: &Cable, from: SocketAddr, to: SocketAddr, length: usize) -> Option<Duration> {
+        let Some(bandwidth) = cable.bandwidth else { return Some(Duration::ZERO) };
+        let time = |bytes: usize| Duration::from_secs_f64(bytes as f64 / bandwidth as f64);
+        let busy = self.busy.entry((from, to)).or_default();
+        let wait = busy.saturating_sub(self.now);
+        let waiting = (wait.as_secs_f64() * bandwidth as f64).round() as usize;
+        // What waits includes what is going in: an idle cable takes any datagram.
+        if waiting > 0 && waiting.saturating_add(length) > cable.queue {
+            return None;
+        }
+        *busy = self.now + wait + time(length);
+        Some(wait + time(length))
     }
 
     /// How long a datagram takes, and how long it is held back beyond that.

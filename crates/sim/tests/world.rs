@@ -221,3 +221,23 @@ fn the_recording_keeps_the_latest_records_only() {
     assert!(world.trace().sent(a, b).map(|(_, bytes)| bytes[0]).eq([2, 3, 4]));
     assert!(world.trace().ladder(|bytes| format!("{bytes:?}")).contains("2 earlier records were not kept"));
 }
+
+/// A thousand datagrams of four bytes, one each 10 ms: 400 bytes a second.
+#[test]
+fn bandwidth_delays_and_a_full_queue_loses() {
+    let (world, arrived) = thousand(Cable::new().latency(ms(50)).bandwidth(400), 9);
+    assert_eq!(world.statistics().lost, 0);
+    assert!(
+        arrived.iter().all(|(at, number)| *at == ms(10) * *number + ms(60)),
+        "the time of its own bytes, and the latency"
+    );
+
+    let (world, arrived) = thousand(Cable::new().bandwidth(200).queue(40), 9);
+    let times: Vec<_> = arrived.iter().map(|(at, _)| *at).collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == ms(20)), "the cable is never idle");
+    assert!((480..=520).contains(&arrived.len()), "half of them: {}", arrived.len());
+    let waits = arrived.iter().map(|(at, number)| *at - ms(10) * *number);
+    assert_eq!(waits.max(), Some(ms(200)), "ten datagrams wait at most");
+    let lost = |record: &&Record| matches!(record, Record::Datagram { fate: Fate::Lost(Loss::QueueFull), .. });
+    assert_eq!(world.trace().records().filter(lost).count() as u64, world.statistics().lost);
+}
