@@ -5,11 +5,13 @@
 //!
 //! - [`wire`]: messages, codes, options and tokens, parsed without copying (RFC 7252 section 3).
 //! - [`link`]: CoRE link-format (RFC 6690).
+//! - [`fetch`]: fast download of one resource (RFC 7959, under RFC 9438).
 //! - [`peer`]: everything that one remote end needs: message layer, block-wise transfer, observation (RFC 7252, 7959, 7641).
 
 mod block;
 pub mod content_format;
 mod exchange;
+pub mod fetch;
 pub mod link;
 mod message;
 mod observe;

@@ -7,17 +7,19 @@ use crate::wire::MessageId;
 ///
 /// 65,536 of them may be gone before EXCHANGE_LIFETIME is over; then the oldest are used again rather than stopping. Only those
 /// of messages that still wait for their acknowledgement are skipped. Whoever answers by piggy-backing needs none.
-pub(crate) struct MessageIds {
+#[derive(Clone, Debug)]
+pub struct MessageIds {
     next: MessageId,
 }
 
 impl MessageIds {
-    pub(crate) fn new(start: MessageId) -> Self {
+    /// IDs from `start` on, which should be unpredictable.
+    pub fn new(start: MessageId) -> Self {
         Self { next: start }
     }
 
     /// The next ID of which `in_use` says no. At most a few can be in use.
-    pub(crate) fn next(&mut self, in_use: impl Fn(MessageId) -> bool) -> MessageId {
+    pub fn next(&mut self, in_use: impl Fn(MessageId) -> bool) -> MessageId {
         loop {
             let id = self.next;
             self.next = id.wrapping_add(1);

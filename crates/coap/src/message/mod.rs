@@ -11,6 +11,6 @@ mod transmission;
 pub(crate) use answers::{Answers, Effect, Repeat};
 pub(crate) use digest::Digester;
 pub(crate) use flights::{Due, Flights};
-pub(crate) use ids::MessageIds;
+pub use ids::MessageIds;
 pub(crate) use outbox::Outbox;
 pub use transmission::Transmission;

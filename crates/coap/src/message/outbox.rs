@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range};
 use crate::wire::{MessageId, MessageType, Writer};
 
 /// What is ready to be sent, in one buffer that is used again and again.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
     datagrams: VecDeque<Range<usize>>,

@@ -42,6 +42,7 @@ use crate::{
     block::Snapshots,
     exchange::{Exchange, Owner, Requests, Settling},
     observe::Observers,
+    wire::MessageId,
 };
 use messages::Messages;
 
@@ -177,6 +178,11 @@ impl Peer {
     pub fn poll_transmit(&mut self, now: Duration, buffer: &mut Vec<u8>) -> Option<Range<usize>> {
         self.messages.start_flights(now);
         self.messages.outbox.pop(buffer)
+    }
+
+    /// A message ID for a message that something else sends on the same connection, as [`fetch`](crate::fetch) does.
+    pub fn next_message_id(&mut self) -> MessageId {
+        self.messages.next_id()
     }
 
     /// While silent, requests are dropped without any state or answer.

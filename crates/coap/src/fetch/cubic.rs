@@ -1,0 +1,177 @@
+//! CUBIC (RFC 9438), in bytes, with HyStart++ (RFC 9406).
+//!
+//! Recovery is that of RFC 9002 section 7.3.2: one reduction a round trip, for what was sent before the last one counts no more.
+
+use std::time::Duration;
+
+use super::{hystart::Hystart, rtt::Rtt};
+
+/// The congestion window of a download: how many bytes of answers may be under way.
+#[derive(Clone, Debug)]
+pub(super) struct Cubic {
+    /// Bytes that the window grows by where a TCP would grow by a segment.
+    segment: f64,
+    state: State,
+    hystart: Hystart,
+    /// What was sent up to here does not reduce the window again.
+    recovery: Option<Duration>,
+    last_answer: Duration,
+    undo: Option<Undo>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    window: f64,
+    /// ssthresh.
+    threshold: f64,
+    /// W_max: where the last reduction was made.
+    plateau: f64,
+    /// cwnd_prior: the window at the last reduction.
+    prior: f64,
+    /// When congestion avoidance began, and K, the seconds from then to the plateau.
+    epoch: Option<(Duration, f64)>,
+    /// W_est: what Reno would have.
+    reno: f64,
+}
+
+/// The state before a reduction, and how many losses have caused it.
+#[derive(Clone, Debug)]
+struct Undo {
+    state: State,
+    lost: u32,
+}
+
+impl Cubic {
+    /// C, in segments per second cubed (RFC 9438 section 5.1).
+    const C: f64 = 0.4;
+    /// beta_cubic (RFC 9438 section 4.6).
+    const BETA: f64 = 0.7;
+    /// alpha_cubic (RFC 9438 section 4.3).
+    const ALPHA: f64 = 3.0 * (1.0 - Self::BETA) / (1.0 + Self::BETA);
+    /// Segments in the first window (RFC 6928 section 2).
+    const INITIAL: f64 = 10.0;
+    /// Segments in the least one (kMinimumWindow, RFC 9002 section 7.2).
+    const MINIMUM: f64 = 2.0;
+
+    pub(super) fn new(segment: usize) -> Self {
+        let segment = segment as f64;
+        let window = Self::INITIAL * segment;
+        let state = State { window, threshold: f64::INFINITY, plateau: 0.0, prior: 0.0, epoch: None, reno: 0.0 };
+        Self { segment, state, hystart: Hystart::new(), recovery: None, last_answer: Duration::ZERO, undo: None }
+    }
+
+    /// The window in bytes.
+    pub(super) fn window(&self) -> usize {
+        self.state.window as usize
+    }
+
+    pub(super) fn is_slow_start(&self) -> bool {
+        self.state.window < self.state.threshold
+    }
+
+    /// After a pause the window is at most the first one again (RFC 9438 section 5.8, RFC 5681 section 4.1).
+    pub(super) fn resume_after_pause(&mut self) {
+        self.state.window = self.state.window.min(Self::INITIAL * self.segment);
+        self.state.epoch = None;
+    }
+
+    /// A request was answered for the first time. `limited` says that the window was what kept more from being sent.
+    pub(super) fn on_answer(&mut self, now: Duration, answer: Answered, rtt: &Rtt) {
+        let pause = now.saturating_sub(self.last_answer);
+        self.last_answer = now;
+        if self.recovery.is_some_and(|start| answer.sent_at <= start) {
+            return;
+        }
+        if !answer.limited {
+            // Time in which the window was not used does not let it grow (RFC 9438 section 5.8).
+            if let Some((epoch, _)) = &mut self.state.epoch {
+                *epoch = (*epoch + pause).min(now);
+            }
+            return;
+        }
+        let bytes = answer.bytes as f64;
+        if self.is_slow_start() {
+            let divisor = self.hystart.on_answer(answer.number, answer.next, now.saturating_sub(answer.sent_at));
+            self.state.window += bytes / divisor;
+            if self.hystart.is_over() {
+                self.state.threshold = self.state.window;
+            }
+        } else {
+            self.avoid(now, bytes, rtt.smoothed());
+        }
+    }
+
+    /// Congestion avoidance (RFC 9438 sections 4.2 to 4.5).
+    fn avoid(&mut self, now: Duration, bytes: f64, rtt: Duration) {
+        let (segment, state) = (self.segment, &mut self.state);
+        if state.epoch.is_none() && state.plateau <= state.window {
+            (state.plateau, state.prior) = (state.window, state.window);
+        }
+        let (epoch, k) = *state.epoch.get_or_insert_with(|| {
+            state.reno = state.window;
+            (now, ((state.plateau - state.window) / segment / Self::C).cbrt())
+        });
+        let t = now.saturating_sub(epoch).as_secs_f64();
+        let at = |t: f64| Self::C * (t - k).powi(3) * segment + state.plateau;
+        let alpha = if state.reno < state.prior { Self::ALPHA } else { 1.0 };
+        state.reno += alpha * segment * bytes / state.window;
+        if at(t) < state.reno {
+            state.window = state.window.max(state.reno);
+        } else {
+            let target = at(t + rtt.as_secs_f64()).clamp(state.window, 1.5 * state.window);
+            state.window += (target - state.window) * bytes / state.window;
+        }
+    }
+
+    /// An answer was lost whose request left at `sent_at` (RFC 9438 sections 4.6 and 4.7).
+    pub(super) fn on_loss(&mut self, now: Duration, sent_at: Duration) {
+        if self.recovery.is_some_and(|start| sent_at <= start) {
+            if let Some(undo) = &mut self.undo {
+                undo.lost += 1;
+            }
+            return;
+        }
+        self.undo = Some(Undo { state: self.state, lost: 1 });
+        self.recovery = Some(now);
+        let state = &mut self.state;
+        state.prior = state.window;
+        let converging = state.window < state.plateau;
+        state.plateau = if converging { state.window * (1.0 + Self::BETA) / 2.0 } else { state.window };
+        state.threshold = (state.window * Self::BETA).max(Self::MINIMUM * self.segment);
+        (state.window, state.epoch) = (state.threshold, None);
+    }
+
+    /// What had counted as lost came after all. If that is true of all losses of the last reduction, it is taken back (RFC 9438
+    /// section 4.9).
+    pub(super) fn on_spurious_loss(&mut self) {
+        let Some(undo) = &mut self.undo else { return };
+        undo.lost = undo.lost.saturating_sub(1);
+        if undo.lost == 0 {
+            let window = self.state.window;
+            self.state = undo.state;
+            self.state.window = self.state.window.max(window);
+            (self.recovery, self.undo) = (None, None);
+        }
+    }
+
+    /// All that was sent for a long time was lost (RFC 9002 section 7.6.2).
+    pub(super) fn on_persistent_congestion(&mut self) {
+        self.state.window = Self::MINIMUM * self.segment;
+        self.state.epoch = None;
+        (self.recovery, self.undo) = (None, None);
+    }
+}
+
+/// What is told of a request that was answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    /// When it was sent.
+    pub(super) sent_at: Duration,
+    /// How many bytes were asked for.
+    pub(super) bytes: usize,
+    /// Its number, and that of the next request that will be sent.
+    pub(super) number: u32,
+    pub(super) next: u32,
+    /// Whether the window was full when it was sent, or nearly.
+    pub(super) limited: bool,
+}

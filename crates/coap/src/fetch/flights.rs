@@ -1,0 +1,273 @@
+//! Requests that are under way, and which of them count as lost (RFC 9002 section 6).
+
+use std::{collections::VecDeque, ops::Range, time::Duration};
+
+use super::rtt::Rtt;
+use crate::wire::{BlockSize, MessageId};
+
+/// A request for one block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) offset: u64,
+    pub(super) size: BlockSize,
+    pub(super) id: MessageId,
+    pub(super) sent_at: Duration,
+    /// Sent again as it is: an answer does not tell to which of the two it is.
+    pub(super) repeated: bool,
+    /// No other was to be under way: it was not sent as one of a window.
+    pub(super) alone: bool,
+    /// The window was full, or nearly.
+    pub(super) limited: bool,
+    /// Its loss has lowered the window.
+    pub(super) charged: bool,
+    pub(super) fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Flying,
+    /// Acknowledged by an empty message: the answer will follow.
+    Accepted,
+    Answered,
+    Lost,
+}
+
+impl Request {
+    /// The bytes that were asked for.
+    pub(super) fn block(&self) -> Range<u64> {
+        self.offset..self.offset + self.size.bytes() as u64
+    }
+
+    fn is_out(&self) -> bool {
+        matches!(self.fate, Fate::Flying | Fate::Accepted)
+    }
+}
+
+/// All requests that an answer may still come to, numbered in the order in which they were sent.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    requests: VecDeque<Request>,
+    /// The number of the first of them.
+    first: u32,
+    /// How many are out, and how many bytes they ask for.
+    out: usize,
+    bytes: usize,
+    /// The highest number that was answered.
+    highest: Option<u32>,
+    tolerance: Tolerance,
+}
+
+/// How far an answer may be overtaken before it counts as lost. It adapts to paths that re-order (RFC 9002 section 6.1.1, RFC 8985 section 6.2).
+#[derive(Clone, Copy, Debug)]
+struct Tolerance {
+    packets: u32,
+    eighths: u32,
+    /// Rounds of losses since one of them was none.
+    quiet: u32,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { packets: Self::PACKETS, eighths: Self::EIGHTHS, quiet: 0 }
+    }
+}
+
+impl Tolerance {
+    /// kPacketThreshold, and how far it may grow.
+    const PACKETS: u32 = 3;
+    const MOST_PACKETS: u32 = 300;
+    /// kTimeThreshold, and how far it may grow, in eighths of a round trip.
+    const EIGHTHS: u32 = 9;
+    const MOST_EIGHTHS: u32 = 16;
+    /// After so many rounds of losses that were true it is what it was (RFC 8985 section 6.2).
+    const FORGET: u32 = 16;
+
+    fn raise(&mut self, distance: u32) {
+        self.packets = self.packets.max(distance.saturating_add(1)).min(Self::MOST_PACKETS);
+        self.eighths = (self.eighths + 1).min(Self::MOST_EIGHTHS);
+        self.quiet = 0;
+    }
+
+    fn on_losses(&mut self) {
+        self.quiet += 1;
+        if self.quiet >= Self::FORGET {
+            *self = Self::default();
+        }
+    }
+}
+
+/// What [`Flights::lose`] has found.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    pub(super) requests: Vec<Request>,
+    /// They span so much time without an answer that the path must be taken for congested (RFC 9002 section 7.6.2).
+    pub(super) persistent: bool,
+}
+
+impl Flights {
+    /// How many requests may be out.
+    pub(super) const MOST_OUT: usize = 1024;
+    /// How many are remembered.
+    const MOST: usize = 4 * Self::MOST_OUT;
+    /// Probe time-outs that losses must span to be persistent congestion (kPersistentCongestionThreshold).
+    const PERSISTENT: u32 = 3;
+    /// For how many probe time-outs a lost request is remembered.
+    const REMEMBERED: u32 = 4;
+
+    /// The longest that an answer takes after its request was acknowledged; then it was lost.
+    const SLOWEST: Duration = Duration::from_secs(30);
+
+    /// The number of the next request.
+    pub(super) fn next(&self) -> u32 {
+        self.first + self.requests.len() as u32
+    }
+
+    /// How many bytes are out.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many requests are out.
+    pub(super) fn out(&self) -> usize {
+        self.out
+    }
+
+    pub(super) fn push(&mut self, request: Request) {
+        self.out += 1;
+        self.bytes += request.size.bytes();
+        self.requests.push_back(request);
+    }
+
+    /// The request was acknowledged by an empty message: its answer will follow.
+    pub(super) fn accepted(&mut self, number: u32) {
+        if let Some(request) = self.get_mut(number).filter(|request| request.fate == Fate::Flying) {
+            request.fate = Fate::Accepted;
+        }
+    }
+
+    /// Forgets all: answers to them belong to nothing.
+    pub(super) fn clear(&mut self) {
+        self.first = self.next();
+        self.requests.clear();
+        (self.out, self.bytes, self.highest) = (0, 0, None);
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Request> {
+        self.requests.get_mut(number.checked_sub(self.first)? as usize)
+    }
+
+    /// The number of the request with this message ID.
+    pub(super) fn find(&self, id: MessageId) -> Option<u32> {
+        let place = self.requests.iter().position(|request| request.id == id)?;
+        Some(self.first + place as u32)
+    }
+
+    /// A request was answered. Gives it as it was before, if this is its first answer.
+    pub(super) fn answered(&mut self, number: u32) -> Option<Request> {
+        let request = self.get_mut(number)?;
+        let before = *request;
+        request.fate = Fate::Answered;
+        match before.fate {
+            Fate::Answered => return None,
+            Fate::Lost => {
+                let distance = self.highest.map_or(0, |highest| highest.saturating_sub(number));
+                self.tolerance.raise(distance);
+            }
+            Fate::Flying | Fate::Accepted => {
+                self.out -= 1;
+                self.bytes -= before.size.bytes();
+            }
+        }
+        self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
+        Some(before)
+    }
+
+    /// Takes those for lost that were overtaken by too many, or for too long (RFC 9002 section 6.1).
+    /// `charge` says of each whether it shall lower the window.
+    pub(super) fn lose(&mut self, now: Duration, rtt: &Rtt, mut charge: impl FnMut() -> bool) -> Losses {
+        let mut losses = Losses::default();
+        let highest = self.highest.unwrap_or(self.first);
+        let patience = rtt.patience(self.tolerance.eighths);
+        let mut silence: Option<Duration> = None;
+        for (number, request) in (self.first..).zip(&mut self.requests) {
+            match request.fate {
+                Fate::Flying | Fate::Accepted => {
+                    let lost = match request.fate {
+                        Fate::Accepted => request.sent_at + Self::SLOWEST <= now,
+                        _ if number >= highest => false,
+                        _ => highest - number >= self.tolerance.packets || request.sent_at + patience <= now,
+                    };
+                    if !lost {
+                        continue;
+                    }
+                    request.charged = charge();
+                    request.fate = Fate::Lost;
+                    self.out -= 1;
+                    self.bytes -= request.size.bytes();
+                    losses.requests.push(*request);
+                }
+                Fate::Answered => {
+                    silence = None;
+                    continue;
+                }
+                Fate::Lost => {}
+            }
+            let since = *silence.get_or_insert(request.sent_at);
+            losses.persistent |= request.sent_at.saturating_sub(since) >= rtt.probe_timeout() * Self::PERSISTENT;
+        }
+        losses.persistent &= !losses.requests.is_empty();
+        if !losses.requests.is_empty() {
+            self.tolerance.on_losses();
+        }
+        self.forget(now, rtt);
+        losses
+    }
+
+    /// Takes all that are out for lost.
+    pub(super) fn lose_all(&mut self) -> Vec<Request> {
+        let mut lost = Vec::new();
+        for request in self.requests.iter_mut().filter(|request| request.is_out()) {
+            request.fate = Fate::Lost;
+            lost.push(*request);
+        }
+        (self.out, self.bytes) = (0, 0);
+        lost
+    }
+
+    /// Drops what no answer is expected to any more.
+    fn forget(&mut self, now: Duration, rtt: &Rtt) {
+        let remembered = rtt.probe_timeout() * Self::REMEMBERED;
+        while let Some(request) = self.requests.front() {
+            let over = match request.fate {
+                Fate::Answered => true,
+                Fate::Lost => request.sent_at + remembered < now || self.requests.len() > Self::MOST,
+                Fate::Flying | Fate::Accepted => false,
+            };
+            if !over {
+                break;
+            }
+            self.requests.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// When the next request counts as lost, if it is not answered before.
+    pub(super) fn loss_at(&self, rtt: &Rtt) -> Option<Duration> {
+        let overtaken = self.highest.map_or(0, |highest| highest.saturating_sub(self.first)) as usize;
+        let flying = self.requests.iter().take(overtaken).find(|request| request.fate == Fate::Flying);
+        let accepted = self.requests.iter().find(|request| request.fate == Fate::Accepted);
+        let flying = flying.map(|request| request.sent_at + rtt.patience(self.tolerance.eighths));
+        let accepted = accepted.map(|request| request.sent_at + Self::SLOWEST);
+        flying.into_iter().chain(accepted).min()
+    }
+
+    /// When the latest request was sent that is still out.
+    pub(super) fn latest(&self) -> Option<Duration> {
+        self.requests.iter().rev().find(|request| request.fate == Fate::Flying).map(|request| request.sent_at)
+    }
+
+    /// Bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        self.requests.capacity() * size_of::<Request>()
+    }
+}
