@@ -115,10 +115,16 @@ impl Requests {
 
     /// The request that a response with this token is for.
     pub(crate) fn find(&mut self, token: Token) -> Option<&mut Outbound> {
+        let slot = self.slot_of(token)?;
+        self.slots[slot].as_mut()
+    }
+
+    /// The slot of the request that a response with this token is for.
+    pub(crate) fn slot_of(&self, token: Token) -> Option<usize> {
         let &[.., high, low] = <&[u8; 8]>::try_from(token.as_bytes()).ok()?;
-        let slot = u16::from_be_bytes([high, low]) ^ self.mask;
-        let request = self.slots.get_mut(usize::from(slot))?.as_mut()?;
-        (request.token == token || request.follow_up == Some(token)).then_some(request)
+        let slot = usize::from(u16::from_be_bytes([high, low]) ^ self.mask);
+        let request = self.slots.get(slot)?.as_ref()?;
+        (request.token == token || request.follow_up == Some(token)).then_some(slot)
     }
 
     pub(crate) fn remove(&mut self, id: RequestId) -> Option<Outbound> {

@@ -1,6 +1,9 @@
 //! What an engine gives to a peer.
 
-use crate::{content_format::ContentFormat, wire::Code};
+use crate::{
+    content_format::ContentFormat,
+    wire::{BlockSize, Code},
+};
 
 /// An answer to a request, or a notification.
 ///
@@ -164,6 +167,8 @@ pub struct Outgoing<'a> {
     pub download: Download,
     /// As a confirmable message (the default), or not.
     pub confirmable: bool,
+    /// The largest block that the body is sent in, where that of the [`Config`](super::Config) is not smaller. Default 1024.
+    pub block_size: BlockSize,
 }
 
 impl<'a> Outgoing<'a> {
@@ -179,6 +184,7 @@ impl<'a> Outgoing<'a> {
             body: Body::Bytes(&[]),
             download: Download::Assemble,
             confirmable: true,
+            block_size: BlockSize::B1024,
         }
     }
 
@@ -242,6 +248,13 @@ impl<'a> Outgoing<'a> {
     #[must_use]
     pub const fn non_confirmable(mut self) -> Self {
         self.confirmable = false;
+        self
+    }
+
+    /// Sets the largest block that the body is sent in.
+    #[must_use]
+    pub const fn block_size(mut self, most: BlockSize) -> Self {
+        self.block_size = most;
         self
     }
 }

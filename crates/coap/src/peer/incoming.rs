@@ -37,6 +37,13 @@ impl Peer {
         }
     }
 
+    /// Whether a datagram is a response with the token of a request that waits for one. Tokens have 48 random bits and are drawn
+    /// anew for each message: what was sent before this peer was made is no such response. Changes nothing.
+    pub fn awaits(&self, datagram: &[u8]) -> bool {
+        Message::parse(datagram)
+            .is_ok_and(|message| message.code.is_response() && self.requests.slot_of(message.token).is_some())
+    }
+
     /// Frees the body of the last event.
     pub(super) fn release_delivered(&mut self) {
         if self.delivered.capacity() > 0 {

@@ -30,7 +30,7 @@ impl Peer {
 
     fn begin(&mut self, now: Duration, request: &Outgoing<'_>, observe: Option<u32>) -> RequestId {
         let config = &self.messages.config;
-        let size = config.block_size;
+        let size = request.block_size.min(config.block_size);
         let resting = || self.requests.iter().filter(|request| request.is_resting()).count();
         let refused = match request.body {
             call::Body::Bytes(body) if body.len() > config.max_body => Some(Failure::TooLarge),
@@ -200,7 +200,7 @@ impl Peer {
     pub fn cancel_observation(&mut self, now: Duration, observation: RequestId, request: Outgoing<'_>) -> RequestId {
         self.now = now;
         self.forget_messages(observation);
-        let size = self.messages.config.block_size;
+        let size = request.block_size.min(self.messages.config.block_size);
         let Some(id) = self.requests.rename(observation) else { return self.begin(now, &request, Some(1)) };
         if let Some(outbound) = self.requests.get(id) {
             outbound.options.clear();
