@@ -8,6 +8,8 @@ use crate::{
     model::{MAX_ID, Version},
 };
 
+pub use crate::connection::DtlsParameters;
+
 /// The version of LwM2M that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
@@ -60,6 +62,8 @@ pub struct Config {
     /// What becomes of a server's certificate while the time is not known, where its validity counts. Default: it is
     /// refused.
     pub unknown_time: UnknownTime,
+    /// How associations with servers behave that are reached over DTLS.
+    pub dtls: DtlsParameters,
     /// Message layer of each server's connection, and its bounds.
     pub coap: Arc<peer::Config>,
     /// How notifications are sent.
@@ -85,6 +89,7 @@ impl Config {
             reset_accounts: false,
             trust_anchors: Vec::new(),
             unknown_time: UnknownTime::default(),
+            dtls: DtlsParameters::default(),
             coap: Arc::new(peer::Config::default()),
             notifications: Notifications::default(),
             operation_timeout: Duration::from_secs(60),
@@ -126,8 +131,7 @@ fn check_security(uri: &ServerUri, security: &Security) -> Result<(), ConfigErro
     match (uri.is_secure(), security.is_secure()) {
         (true, false) => Err(ConfigError::NoSecurity(uri.clone())),
         (false, true) => Err(ConfigError::SecurityUnused(uri.clone())),
-        (true, true) => Err(ConfigError::NotBuilt("coaps")),
-        (false, false) => Ok(()),
+        (true, true) | (false, false) => Ok(()),
     }
 }
 

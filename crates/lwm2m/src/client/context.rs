@@ -8,7 +8,9 @@ use super::{
     operations::Operations,
 };
 use crate::{
+    Now,
     account::{Record, ServerAccount, ServerId, ServerUri},
+    connection::Profile,
     definitions,
     model::{InstanceId, Level, Path, Tree, TreeObject},
 };
@@ -18,8 +20,10 @@ const KEPT_SCRATCH: usize = 4 * 1024;
 
 /// What all sessions share.
 pub(super) struct Context {
-    /// As it was in the last call.
+    /// Elapsed time, as it was in the last call.
     pub(super) now: Duration,
+    /// Time since 1970, as it was in the last call, where it is known.
+    pub(super) unix: Option<Duration>,
     pub(super) settings: Settings,
     /// What the application declared, as the version of LwM2M shows it, and the Server object.
     pub(super) tree: Tree,
@@ -39,6 +43,7 @@ pub(super) struct Settings {
     pub(super) endpoint: String,
     pub(super) version: LwM2mVersion,
     pub(super) coap: Arc<peer::Config>,
+    pub(super) profile: Profile,
     pub(super) notifications: Notifications,
     pub(super) max_operations: usize,
     pub(super) max_observations: usize,
@@ -47,6 +52,8 @@ pub(super) struct Settings {
 /// An [`Output`](super::Output) that waits to be polled.
 pub(super) enum Item {
     Open(FlowId, Target),
+    /// The last datagram of an association, which leaves before its flow is closed.
+    Transmit(FlowId, Vec<u8>),
     Close(FlowId),
     Operation(OperationId, Operation),
     Chunk(OperationId, Vec<u8>, bool),
@@ -58,13 +65,19 @@ pub(super) enum Item {
 }
 
 impl Context {
-    pub(super) fn new(now: Duration, config: &Config, rng: ChaCha8Rng) -> Context {
+    pub(super) fn new(now: Now, config: &Config, rng: ChaCha8Rng) -> Context {
         Context {
-            now,
+            now: now.elapsed,
+            unix: now.unix,
             settings: Settings {
                 endpoint: config.endpoint.clone(),
                 version: config.version,
                 coap: Arc::clone(&config.coap),
+                profile: Profile {
+                    parameters: config.dtls.clone(),
+                    trust_anchors: config.trust_anchors.clone(),
+                    unknown_time: config.unknown_time,
+                },
                 notifications: config.notifications,
                 max_operations: config.max_operations,
                 max_observations: config.max_observations.min(config.coap.max_observations),
@@ -78,6 +91,11 @@ impl Context {
             next_flow: 0,
             next_persist: 0,
         }
+    }
+
+    /// A call came at this time.
+    pub(super) fn at(&mut self, now: Now) {
+        (self.now, self.unix) = (now.elapsed, now.unix);
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -94,10 +112,10 @@ impl Context {
         self.rng.next_u32()
     }
 
-    pub(super) fn open(&mut self, server: ServerId, uri: &ServerUri) -> FlowId {
+    pub(super) fn open(&mut self, server: ServerId, uri: &ServerUri, local_port: Option<u16>) -> FlowId {
         let flow = FlowId(self.next_flow);
         self.next_flow += 1;
-        self.outputs.push_back(Item::Open(flow, Target { server, uri: uri.clone() }));
+        self.outputs.push_back(Item::Open(flow, Target { server, uri: uri.clone(), local_port }));
         flow
     }
 

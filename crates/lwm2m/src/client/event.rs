@@ -9,6 +9,15 @@ use crate::{account::ShortServerId, model::Path};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// There is a DTLS association with a server, by a handshake; a Register follows.
+    Secured {
+        /// The server.
+        server: ShortServerId,
+        /// Whether an earlier session was resumed, which takes a shorter handshake.
+        resumed: bool,
+        /// Whether it outlives changes of the client's address (RFC 9146).
+        connection_id: bool,
+    },
     /// A server has taken the registration: its requests are answered from now on.
     Registered {
         /// The server.
@@ -86,6 +95,12 @@ pub enum Failure {
     /// There is no flow to the server.
     #[error("{0}")]
     Flow(FlowError),
+    /// The DTLS handshake came to nothing.
+    #[error("no DTLS association: {0}")]
+    Handshake(lapwing_dtls::Failure),
+    /// The server ended the DTLS association instead of answering.
+    #[error("DTLS association {0}")]
+    Closed(lapwing_dtls::Closed),
     /// The server did not answer in time.
     #[error("the server does not answer")]
     TimedOut,
@@ -122,9 +137,15 @@ pub enum Loss {
     /// A notification was not acknowledged.
     #[error("a notification was not acknowledged")]
     NotificationTimedOut,
-    /// The local address changed or the flow ended, and without DTLS a server knows a client by its address.
+    /// The local address changed or the flow ended, and without a Connection ID a server knows a client by its address.
     #[error("the client's address has changed")]
     Moved,
+    /// The DTLS association has ended, and not by this client.
+    #[error("DTLS association {0}")]
+    Closed(lapwing_dtls::Closed),
+    /// The record numbers of the DTLS association are used up, and no further ones could be reserved since the store fails.
+    #[error("the DTLS association cannot be stored")]
+    NotStored,
 }
 
 /// What an application may ask of the engine.

@@ -5,6 +5,7 @@
 //! Everything that comes from a server may be hostile: it never fails for the caller.
 
 mod arguments;
+mod association;
 mod backoff;
 mod changes;
 mod config;
@@ -22,7 +23,7 @@ mod session;
 
 pub use self::{
     arguments::{Arguments, ArgumentsError},
-    config::{Config, ConfigError, LwM2mVersion, Notifications},
+    config::{Config, ConfigError, DtlsParameters, LwM2mVersion, Notifications},
     event::{Command, Event, Failure, Loss},
     operation::{ErrorCode, Operation, OperationKind, Origin, Reply, StoreError, WriteMode},
     output::{FlowError, FlowEvent, FlowId, Last, Offset, OperationId, Output, PersistId, Reason, Target, Why},
@@ -79,7 +80,7 @@ impl Client {
     pub fn new(now: Now, config: Config, seed: [u8; 32], saved: Saved) -> Result<Client, ConfigError> {
         config.validate()?;
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut cx = Context::new(now.elapsed, &config, ChaCha8Rng::from_rng(&mut rng));
+        let mut cx = Context::new(now, &config, ChaCha8Rng::from_rng(&mut rng));
         let mut sessions = Vec::new();
         for (index, account) in config.servers.into_iter().enumerate() {
             let session = Session::new(&cx, &mut rng, index, account, saved.clone());
@@ -91,7 +92,7 @@ impl Client {
 
     /// A datagram came on a flow.
     pub fn handle_datagram(&mut self, now: Now, flow: FlowId, datagram: &[u8]) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
             session.handle_datagram(&mut self.cx, datagram);
         }
@@ -99,7 +100,7 @@ impl Client {
 
     /// Something became of a flow.
     pub fn handle_flow(&mut self, now: Now, flow: FlowId, event: FlowEvent) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
             session.handle_flow(&mut self.cx, event);
         }
@@ -107,7 +108,7 @@ impl Client {
 
     /// Does what is due. Call at the time that [`Output::Wait`] gave; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         for session in &mut self.sessions {
             session.handle_timeout(&mut self.cx);
         }
@@ -119,7 +120,7 @@ impl Client {
     /// What the application offers from now on: objects, versions, instances and their resources. Objects 0 and 1 are
     /// the engine's own and passed over. A change of objects or instances is told to the servers by an Update.
     pub fn declare(&mut self, now: Now, tree: Tree) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         self.cx.declare(tree);
         let first = !std::mem::replace(&mut self.declared, true);
         for session in &mut self.sessions {
@@ -132,7 +133,7 @@ impl Client {
 
     /// The application asks for something.
     pub fn command(&mut self, now: Now, command: Command) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         match command {
             Command::Deregister => (self.stopping, self.stopped) = (true, false),
             Command::Register => (self.stopping, self.stopped) = (false, false),
@@ -155,7 +156,7 @@ impl Client {
 
     /// The end of an operation.
     pub fn complete(&mut self, now: Now, id: OperationId, reply: Result<Reply, ErrorCode>) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.session_of(id) {
             self.sessions[session].complete(&mut self.cx, id, reply);
         }
@@ -164,7 +165,7 @@ impl Client {
     /// A chunk of a streamed body is stored, or could not be: an error is answered and ends the operation. For the last chunk
     /// too; its operation's answer follows by [`Client::complete`].
     pub fn chunk_done(&mut self, now: Now, id: OperationId, result: Result<(), ErrorCode>) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.session_of(id) {
             self.sessions[session].chunk_done(&mut self.cx, id, result);
         }
@@ -172,7 +173,7 @@ impl Client {
 
     /// The bytes that [`Output::Pull`] asked for.
     pub fn supply(&mut self, now: Now, id: OperationId, offset: Offset, bytes: &[u8], last: Last) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.session_of(id) {
             self.sessions[session].supply(&mut self.cx, id, offset, bytes, last);
         }
@@ -180,9 +181,11 @@ impl Client {
 
     /// A record is durable, or could not be stored: then the change is refused with 5.00 and the old state stays.
     pub fn persisted(&mut self, now: Now, id: PersistId, result: Result<(), StoreError>) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.is_storing(id)) {
             session.persisted(&mut self.cx, result);
+        } else if let Some(session) = self.sessions.iter_mut().find(|session| session.is_reserving(id)) {
+            session.reserved(&mut self.cx, result);
         }
     }
 
@@ -190,7 +193,7 @@ impl Client {
     /// single resource or a resource instance, no crossing of a threshold is missed and nothing needs to be read to notify
     /// those who observe just that; without, it is read when it is due. What nobody observes costs nothing.
     pub fn notify(&mut self, now: Now, path: Path, value: Option<Value>) {
-        self.cx.now = now.elapsed;
+        self.cx.at(now);
         for session in &mut self.sessions {
             session.notify(now.elapsed, path, value.as_ref());
         }
@@ -268,6 +271,10 @@ impl Client {
 fn output(item: Item, buffer: &mut Vec<u8>) -> Output<'_> {
     match item {
         Item::Open(flow, target) => Output::Open(flow, target),
+        Item::Transmit(flow, datagram) => {
+            *buffer = datagram;
+            Output::Transmit(flow, buffer)
+        }
         Item::Close(flow) => Output::Close(flow),
         Item::Operation(id, operation) => Output::Operation(id, operation),
         Item::Chunk(id, bytes, last) => {

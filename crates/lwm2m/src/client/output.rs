@@ -31,6 +31,9 @@ pub struct Target {
     pub server: ServerId,
     /// Its URI, with host and port.
     pub uri: ServerUri,
+    /// The local port that the flow should start from, if that is free: where there is no Connection ID, the server knows the
+    /// association by it. `None`: any.
+    pub local_port: Option<u16>,
 }
 
 impl Target {
@@ -89,6 +92,10 @@ pub enum Reason {
     Idle,
     /// The message layer of a server: a retransmission, an ACK that is due, ...
     Peer(peer::Timer),
+    /// The handshake with a server: a flight is to be sent again, or the handshake given up.
+    Dtls(lapwing_dtls::Timer),
+    /// A server is to show that it still knows an association of an earlier run or from another address.
+    Association,
     /// A registration is to be updated before its lifetime ends.
     Lifetime,
     /// A server is to be tried again, or its Disable Timeout ends.
@@ -121,10 +128,13 @@ pub enum Why {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlowEvent {
+    /// It starts from this local port. Tell it before [`FlowEvent::Opened`], where it is known: where there is no Connection ID, an
+    /// association can be taken up again after a restart only from the same port.
+    Bound(u16),
     /// It is open: datagrams may go and come.
     Opened,
-    /// Its local address or its link has changed, for example because another network interface took over. Without DTLS
-    /// that means a new Register, at once.
+    /// Its local address or its link has changed, for example because another network interface took over. With a Connection ID
+    /// the registration goes on, and an Update tells the server; otherwise that means a new Register, at once.
     Moved,
     /// It could not be opened, or the network reports that nobody is there.
     Failed(FlowError),

@@ -29,6 +29,8 @@ pub(super) enum State {
     Waiting { until: Duration, disabled: bool },
     /// The driver was asked for a flow.
     Opening { since: Duration },
+    /// An association is being made, or one of an earlier run is being stored again before it is used.
+    Securing { since: Duration },
     /// The Register is under way. `leaving`: the server is left once it has said where the registration is.
     Registering { since: Duration, sent: Duration, request: RequestId, told: Told, leaving: bool },
     /// The server has the registration.
@@ -92,7 +94,7 @@ impl Session {
             State::Stopped | State::Deregistering { then: Then::Stop, .. } => Status::Stopped,
             State::Waiting { disabled: true, .. } | State::Deregistering { .. } => Status::Disabled,
             State::Waiting { .. } => Status::Waiting,
-            State::Opening { .. } | State::Registering { .. } => Status::Registering,
+            State::Opening { .. } | State::Securing { .. } | State::Registering { .. } => Status::Registering,
             State::Registered(_) => Status::Registered,
         }
     }
@@ -129,7 +131,7 @@ impl Session {
     pub(super) fn attempt(&mut self, cx: &mut Context) {
         self.close_flow(cx);
         tracing::debug!(server = self.account.ssid, uri = %self.account.uri, "registering");
-        self.flow = Some(cx.open(ServerId::Server(self.account.ssid), &self.account.uri));
+        self.flow = Some(cx.open(ServerId::Server(self.account.ssid), &self.account.uri, self.wanted_port()));
         self.state = State::Opening { since: cx.now };
     }
 
@@ -140,6 +142,7 @@ impl Session {
         if let State::Registered(Registered { updating: Some(Updating { request, .. }), .. }) = self.state {
             self.connection.peer().cancel(request);
         }
+        self.end_with_flow(cx);
         if let Some(flow) = self.flow.take() {
             cx.outputs.push_back(Item::Close(flow));
         }
@@ -163,7 +166,7 @@ impl Session {
     pub(super) fn network_changed(&mut self, cx: &mut Context) {
         let tries = match self.state {
             State::Waiting { disabled, .. } => !disabled,
-            State::Opening { .. } | State::Registering { .. } => true,
+            State::Opening { .. } | State::Securing { .. } | State::Registering { .. } => true,
             State::Stopped => self.backoff.exhausted(),
             State::Registered(_) | State::Deregistering { .. } => false,
         };
@@ -174,7 +177,13 @@ impl Session {
     }
 
     pub(super) fn flow_opened(&mut self, cx: &mut Context) {
-        let State::Opening { since } = self.state else { return };
+        if let State::Opening { since } = self.state {
+            self.secure_flow(cx, since);
+        }
+    }
+
+    /// Sends the Register of an attempt that began at `since`.
+    pub(super) fn send_register(&mut self, cx: &Context, since: Duration) {
         let told = self.to_tell(cx);
         let settings = &cx.settings;
         let query = [
@@ -188,6 +197,7 @@ impl Session {
             .path(&["rd"])
             .query(&query)
             .content_format(ContentFormat::LINK_FORMAT)
+            .block_size(self.connection.block_size(query.iter().map(|argument| argument.len() + 5).sum()))
             .body(&told.links);
         let request = self.connection.peer().request(cx.now, register);
         self.state = State::Registering { since, sent: cx.now, request, told, leaving: false };
@@ -199,15 +209,27 @@ impl Session {
         Told { lifetime: self.account.lifetime, links }
     }
 
+    /// The flow starts from elsewhere: with a Connection ID the server learns that from an Update, otherwise it is lost.
+    pub(super) fn flow_moved(&mut self, cx: &mut Context) {
+        match self.state {
+            State::Registered(_) if self.outlives_addresses() => {
+                self.presume(cx);
+                self.update(cx);
+            }
+            State::Registering { .. } | State::Deregistering { .. } if self.outlives_addresses() => {}
+            _ => self.flow_lost(cx, None),
+        }
+    }
+
     /// The flow leads nowhere any more. `error` is what an attempt that needed it failed with; `None` makes a new one at once.
     pub(super) fn flow_lost(&mut self, cx: &mut Context, error: Option<FlowError>) {
         match (&self.state, error) {
             (State::Registered(_), _) => self.lost(cx, Loss::Moved),
-            (State::Registering { leaving: false, .. }, None) => self.attempt(cx),
+            (State::Securing { .. } | State::Registering { leaving: false, .. }, None) => self.attempt(cx),
             (State::Registering { leaving: true, .. }, None) => {
                 self.attempt_failed(cx, Failure::Flow(FlowError::Unreachable));
             }
-            (State::Registering { .. } | State::Opening { .. }, Some(error)) => {
+            (State::Registering { .. } | State::Securing { .. } | State::Opening { .. }, Some(error)) => {
                 self.attempt_failed(cx, Failure::Flow(error));
             }
             (State::Deregistering { .. }, Some(_)) => self.deregistered(cx),
@@ -218,7 +240,9 @@ impl Session {
     /// Nobody is there, for now. A registration outlives that: its next Update will tell.
     pub(super) fn flow_failed(&mut self, cx: &mut Context, error: FlowError) {
         match self.state {
-            State::Opening { .. } | State::Registering { .. } => self.attempt_failed(cx, Failure::Flow(error)),
+            State::Opening { .. } | State::Securing { .. } | State::Registering { .. } => {
+                self.attempt_failed(cx, Failure::Flow(error));
+            }
             State::Deregistering { .. } => self.deregistered(cx),
             _ => {}
         }
@@ -273,7 +297,10 @@ impl Session {
         self.update_if_changed(cx);
     }
 
-    fn attempt_failed(&mut self, cx: &mut Context, reason: Failure) {
+    pub(super) fn attempt_failed(&mut self, cx: &mut Context, reason: Failure) {
+        if reason == Failure::TimedOut {
+            self.forsake();
+        }
         self.close_flow(cx);
         if let State::Registering { leaving: true, .. } = self.state {
             self.backoff.reset();
@@ -296,6 +323,9 @@ impl Session {
         }
         tracing::debug!(server = self.account.ssid, reason = %why, "registration lost");
         cx.event(Event::ServerLost { server: self.account.ssid, reason: why });
+        if matches!(why, Loss::TimedOut | Loss::NotificationTimedOut) {
+            self.forsake();
+        }
         self.end_service(cx);
         self.attempt(cx);
     }
@@ -361,6 +391,7 @@ impl Session {
                 }
                 let request = self.connection.peer().request(cx.now, Outgoing::new(Code::DELETE).path(&path));
                 self.state = State::Deregistering { request, then };
+                self.forget_record(cx);
                 self.end_service(cx);
             }
             State::Deregistering { then: after, .. } => *after = then,
@@ -375,8 +406,9 @@ impl Session {
         }
     }
 
-    fn deregistered(&mut self, cx: &mut Context) {
+    pub(super) fn deregistered(&mut self, cx: &mut Context) {
         let State::Deregistering { then, .. } = self.state else { return };
+        self.close_association(cx);
         self.close_flow(cx);
         let back_in = match then {
             Then::Stop => None,

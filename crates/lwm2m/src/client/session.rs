@@ -6,8 +6,11 @@ use lapwing_coap::{
 };
 use rand_chacha::rand_core::Rng;
 
+use lapwing_dtls as dtls;
+
 use super::{
     FlowError, FlowEvent, FlowId, Loss, Offset, OperationId, OperationKind, Origin, Reason, Why,
+    association::Association,
     backoff::Backoff,
     changes::Changes,
     context::{Context, Item},
@@ -19,7 +22,7 @@ use super::{
 use crate::{
     account::{Saved, ServerAccount},
     attributes::AttributeTable,
-    connection::Connection,
+    connection::{self, Connection, Timer},
     definitions::server,
     model::{InstanceId, Path},
 };
@@ -34,6 +37,7 @@ pub(super) struct Session {
     /// Its instance of the Server object.
     pub(super) instance: InstanceId,
     pub(super) connection: Connection,
+    pub(super) association: Association,
     pub(super) flow: Option<FlowId>,
     pub(super) state: State,
     pub(super) backoff: Backoff,
@@ -57,9 +61,22 @@ enum Digest {
     Answer { request: RequestId, code: Code, location: Vec<String> },
     Failed { request: RequestId, why: peer::Failure },
     Notified { notification: NotificationId, token: Token, outcome: Outcome },
+    Established(Box<dtls::Established>),
+    HandshakeFailed(dtls::Failure),
+    Closed(dtls::Closed),
 }
 
-fn digest(event: peer::Event<'_>, view: &View<'_>) -> Digest {
+fn digest(event: connection::Event<'_>, view: &View<'_>) -> Digest {
+    match event {
+        connection::Event::Message(event) => digest_message(event, view),
+        connection::Event::Nothing => Digest::Nothing,
+        connection::Event::Established(established) => Digest::Established(Box::new(established)),
+        connection::Event::Failed(why) => Digest::HandshakeFailed(why),
+        connection::Event::Closed(why) => Digest::Closed(why),
+    }
+}
+
+fn digest_message(event: peer::Event<'_>, view: &View<'_>) -> Digest {
     let request = |request: peer::Request<'_>, body| Digest::Request {
         exchange: request.exchange,
         token: request.message.token,
@@ -94,12 +111,15 @@ impl Session {
     ) -> Session {
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
-        Session {
+        let account = configured.restored(&saved);
+        let dtls = cx.settings.profile.client_config(&account.security, &account.uri);
+        let mut session = Session {
             index,
             instance: configured.instance.unwrap_or(index as InstanceId),
-            account: configured.restored(&saved),
+            account,
             configured,
-            connection: Connection::new(cx.settings.coap.clone(), seed),
+            connection: Connection::new(cx.settings.coap.clone(), dtls, seed),
+            association: Association::default(),
             flow: None,
             state: State::Stopped,
             backoff: Backoff::default(),
@@ -107,8 +127,11 @@ impl Session {
             attributes: AttributeTable::new(),
             changes: Changes::default(),
             disabling: None,
-            saved: Some(saved),
-        }
+            saved: None,
+        };
+        session.import(cx, &saved);
+        session.saved = Some(saved);
+        session
     }
 
     /// The application's objects are known, or have changed.
@@ -130,6 +153,7 @@ impl Session {
     }
 
     pub(super) fn handle_datagram(&mut self, cx: &mut Context, datagram: &[u8]) {
+        self.connection.set_time(cx.unix);
         let view = View { tree: &cx.tree, version: cx.settings.version, own_instance: self.instance };
         if let Some(event) = self.connection.handle_datagram(cx.now, datagram) {
             let digest = digest(event, &view);
@@ -138,14 +162,20 @@ impl Session {
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &mut Context) {
+        self.connection.set_time(cx.unix);
         self.connection.handle_timeout(cx.now);
+        if self.doubt_due().is_some_and(|due| due <= cx.now) {
+            self.doubted(cx);
+        }
         self.registration_timeout(cx);
     }
 
     pub(super) fn handle_flow(&mut self, cx: &mut Context, event: FlowEvent) {
+        self.connection.set_time(cx.unix);
         match event {
+            FlowEvent::Bound(port) => self.bound(port),
             FlowEvent::Opened => self.flow_opened(cx),
-            FlowEvent::Moved => self.flow_lost(cx, None),
+            FlowEvent::Moved => self.flow_moved(cx),
             FlowEvent::Closed => {
                 self.flow = None;
                 self.flow_lost(cx, Some(FlowError::Unreachable));
@@ -159,33 +189,37 @@ impl Session {
         let mut busy = false;
         loop {
             let view = View { tree: &cx.tree, version: cx.settings.version, own_instance: self.instance };
-            let Some(event) = self.connection.peer().poll_event() else { break };
+            let Some(event) = self.connection.poll_event(cx.now) else { break };
             let digest = digest(event, &view);
             self.act(cx, digest);
             busy = true;
         }
-        self.run_observations(cx) || busy
+        self.watch_numbers(cx) | self.run_observations(cx) || busy
     }
 
     /// The next datagram. One for which there is no flow is lost, as in a network that is down: if it stayed, the message
     /// layer would wait for it to leave and be due for ever.
     pub(super) fn poll_transmit(&mut self, cx: &Context, buffer: &mut Vec<u8>) -> Option<(FlowId, Range<usize>)> {
-        let flow = self.flow.filter(|_| !matches!(self.state, State::Opening { .. }));
-        loop {
-            let range = self.connection.poll_transmit(cx.now, buffer)?;
-            if let Some(flow) = flow {
-                return Some((flow, range));
-            }
-            buffer.clear();
-        }
+        let Some(flow) = self.flow.filter(|_| !matches!(self.state, State::Opening { .. })) else {
+            self.connection.discard_transmits(cx.now, buffer);
+            return None;
+        };
+        self.connection.poll_transmit(cx.now, buffer).map(|range| (flow, range))
     }
 
     /// When [`Session::handle_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<(Duration, Reason)> {
-        let peer = self.connection.poll_timeout().map(|(due, timer)| (due, Reason::Peer(timer)));
+        let connection = self.connection.poll_timeout().map(|(due, timer)| match timer {
+            Timer::Message(timer) => (due, Reason::Peer(timer)),
+            Timer::Dtls(timer) => (due, Reason::Dtls(timer)),
+        });
+        let association = self.doubt_due().map(|due| (due, Reason::Association));
         let observation = self.observations.iter().filter_map(Observation::next_due).min();
         let observation = observation.map(|due| (due, Reason::Observation));
-        [peer, observation, self.registration_due()].into_iter().flatten().min_by_key(|(due, _)| *due)
+        [connection, association, observation, self.registration_due()]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(due, _)| *due)
     }
 
     fn act(&mut self, cx: &mut Context, digest: Digest) {
@@ -207,6 +241,9 @@ impl Session {
             Digest::Answer { request, code, location } => self.answered(cx, request, Ok((code, location))),
             Digest::Failed { request, why } => self.answered(cx, request, Err(why)),
             Digest::Notified { notification, token, outcome } => self.notified(cx, notification, token, outcome),
+            Digest::Established(established) => self.established(cx, &established),
+            Digest::HandshakeFailed(why) => self.handshake_failed(cx, why),
+            Digest::Closed(why) => self.association_closed(cx, why),
         }
     }
 
