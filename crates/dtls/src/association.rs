@@ -80,6 +80,10 @@ impl Association {
         Some(&self.session).filter(|_| !self.imported)
     }
 
+    pub(crate) const fn secrets(&self) -> &Secrets {
+        &self.session.secrets
+    }
+
     /// Who the other end is.
     pub(crate) const fn peer(&self) -> &PeerIdentity {
         &self.session.secrets.peer

@@ -70,6 +70,8 @@ pub struct ClientConfig {
     pub extended_master_secret: bool,
     /// Whether a server without Extended Master Secret is refused (RFC 7627 section 5.1). Default no.
     pub require_extended_master_secret: bool,
+    /// Whether Encrypt-then-MAC is offered for suites with CBC (RFC 7366). Default yes.
+    pub encrypt_then_mac: bool,
     /// Whether tickets are asked for (RFC 5077). Without, sessions are resumed by their id. Default yes.
     pub tickets: bool,
     /// The largest datagram that is sent, in bytes: longer messages of a handshake are cut. Only a Finished message, with its record at
@@ -107,6 +109,7 @@ impl ClientConfig {
             extended_master_secret: true,
             connection_id: Some(0),
             require_extended_master_secret: false,
+            encrypt_then_mac: true,
             tickets: true,
             max_datagram: DEFAULT_MAX_DATAGRAM,
             retransmission: Retransmission::default(),

@@ -11,7 +11,7 @@ use crate::{
     alert::{Alert, AlertDescription},
     association::Role,
     config::{ClientConfig, ClientCredentials},
-    credentials::{CertificateType, Identity, PeerIdentity, Psk},
+    credentials::{CertificateType, Identity, PeerIdentity, Psk, ServerTrust},
     crypto::{ECDSA_SHA256, KeyShare, Kind, Premaster, psk_premaster},
     event::Failure,
     exchange::Exchange,
@@ -136,7 +136,12 @@ impl Handshake {
     }
 
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.exchange.memory()
+        let peer = match &self.state {
+            State::Hello => 0,
+            State::Server(flight) => flight.server.as_ref().map_or(0, |server| server.peer.identity.len()),
+            State::Finish { secrets, .. } => secrets.peer.len(),
+        };
+        size_of::<Self>() + self.exchange.memory() + peer
     }
 
     pub(super) const fn deadline(&self) -> Duration {
@@ -352,24 +357,33 @@ impl Handshake {
     }
 }
 
-/// A session is resumed only with what it was made with (RFC 7627 section 5.3), and with a server that is still believed.
+/// What a ClientHello has beside a ticket, in bytes, about.
+const HELLO: usize = 256;
+
+/// A session is resumed only with what it was made with (RFC 7627 section 5.3), with a server that is still believed, and if the
+/// ClientHello with its ticket needs no fragments: servers that keep nothing before the cookie has come back cannot take them.
 fn is_usable(config: &ClientConfig, session: &Session, unix: Option<Duration>) -> bool {
-    let Secrets { suite, extended_master_secret, peer, validity_unchecked, .. } = &session.secrets;
-    let believed = match (&config.credentials, peer) {
+    let Secrets { suite, extended_master_secret, .. } = &session.secrets;
+    is_believed(&config.credentials, &session.secrets, unix)
+        && session.ticket.len() + HELLO <= config.max_datagram
+        && config.usable_suites().any(|usable| usable == *suite)
+        && *extended_master_secret == config.extended_master_secret
+}
+
+/// Whether the server that these secrets are shared with is one that the credentials are for.
+pub(super) fn is_believed(credentials: &ClientCredentials, secrets: &Secrets, unix: Option<Duration>) -> bool {
+    let verified = |trust: &ServerTrust| trust.verify(&secrets.peer.parts(), unix).is_ok();
+    match (credentials, &secrets.peer) {
         (ClientCredentials::Psk(psk), PeerIdentity::Psk(identity)) => psk.identity() == identity,
         (ClientCredentials::Certificate { trust, .. }, PeerIdentity::RawPublicKey(_)) => {
-            trust.certificate_type() == CertificateType::RawPublicKey && trust.verify(&peer.parts(), unix).is_ok()
+            trust.certificate_type() == CertificateType::RawPublicKey && verified(trust)
         }
         // The certificates of the issuers are there only as long as they are still to be verified.
         (ClientCredentials::Certificate { trust, .. }, PeerIdentity::Certificate(_)) => {
-            trust.certificate_type() == CertificateType::X509
-                && (!validity_unchecked || trust.verify(&peer.parts(), unix).is_ok())
+            trust.certificate_type() == CertificateType::X509 && (!secrets.validity_unchecked || verified(trust))
         }
         _ => false,
-    };
-    believed
-        && config.usable_suites().any(|usable| usable == *suite)
-        && *extended_master_secret == config.extended_master_secret
+    }
 }
 
 fn random_id(length: usize, rng: &mut ChaCha20Rng) -> ConnectionId {

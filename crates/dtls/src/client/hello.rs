@@ -34,7 +34,7 @@ impl Offer {
             signature_schemes: List16::new(&schemes).filter(|_| with_curve),
             client_certificate_types: own.as_ref().map(core::slice::from_ref),
             server_certificate_types: servers.as_ref().map(core::slice::from_ref),
-            encrypt_then_mac: config.usable_suites().any(CipherSuite::is_cbc),
+            encrypt_then_mac: config.encrypt_then_mac && config.usable_suites().any(CipherSuite::is_cbc),
             extended_master_secret: config.extended_master_secret,
             session_ticket: config.tickets.then_some(ticket),
             connection_id: self.own_id,
@@ -99,6 +99,7 @@ impl Offer {
         let (own, servers) = certificate_types(config).unwrap_or((CertificateType::X509, CertificateType::X509));
         let unasked = (extensions.connection_id.is_some() && self.own_id.is_none())
             || (extensions.session_ticket.is_some() && !config.tickets)
+            || (extensions.encrypt_then_mac && !config.encrypt_then_mac)
             || (extensions.extended_master_secret && !config.extended_master_secret)
             || (extensions.client_certificate_types.is_some() && own == CertificateType::X509)
             || (extensions.server_certificate_types.is_some() && servers == CertificateType::X509)

@@ -20,7 +20,7 @@ use crate::{
     record::{CONNECTION_ID_AT, ContentType, Record, Records},
     session::Session,
 };
-use handshake::{Context, Handshake};
+use handshake::{Context, Handshake, is_believed};
 
 /// What a [`Client`] tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -344,17 +344,18 @@ impl Client {
         self.association.as_ref().map_or(0, |association| association.numbers_left())
     }
 
-    /// Takes up an exported association. `false`, and nothing changes, where these bytes are not one of a client.
+    /// Takes up an exported association. `false`, and nothing changes, where these bytes are not one of a client, or its server is
+    /// not the one that the configuration names.
     ///
     /// Nothing can be sent before it has been exported again, and [`Client::exported`] called.
     pub fn import(&mut self, bytes: &[u8]) -> bool {
         match Association::import(Role::Client, bytes) {
-            Some(association) => {
+            Some(association) if is_believed(&self.config.credentials, association.secrets(), self.unix) => {
                 self.association = Some(Box::new(association));
                 self.verify_again();
                 true
             }
-            None => false,
+            _ => false,
         }
     }
 

@@ -37,6 +37,12 @@ impl ClientFlight {
         Self { agreed, share, client: None, secrets: None }
     }
 
+    /// How many bytes it holds beside itself.
+    pub(super) fn memory(&self) -> usize {
+        let client = self.client.as_ref().map_or(0, |client| client.peer.identity.len());
+        client + self.secrets.as_ref().map_or(0, |secrets| secrets.peer.len())
+    }
+
     /// Checks a message, which changes nothing. `transcript` is the hash of all messages before.
     pub(super) fn check(&self, message: &Complete, trust: &Trust<'_>, transcript: &[u8; 32]) -> Result<Input, Failure> {
         let body = message.body();

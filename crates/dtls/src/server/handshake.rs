@@ -149,7 +149,11 @@ impl Handshake {
     }
 
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.exchange.memory()
+        let peer = match &self.state {
+            State::Client(flight) => flight.memory(),
+            State::Finish { secrets, .. } => secrets.peer.len(),
+        };
+        size_of::<Self>() + self.exchange.memory() + peer
     }
 
     /// Whether this ClientHello, with the same cookie, is the one that began this handshake.
