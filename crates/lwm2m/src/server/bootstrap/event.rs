@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use lapwing_coap::{ContentFormat, wire::Code};
 
-use super::Task;
+use super::Step;
 use crate::{
     Now,
     server::{Identity, RequestError, Response},
@@ -20,7 +20,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Something that happened in a session. Cheap to clone.
+/// Something that happened in a session. Cheap to clone; no key is in it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Event {
@@ -54,14 +54,14 @@ pub enum Happening {
     /// A task was sent.
     Sent {
         /// Which.
-        task: Arc<Task>,
+        task: Step,
         /// The format of its payload, where it has one.
         format: Option<ContentFormat>,
     },
     /// A task was answered; a code of class 4 or 5 is an answer too.
     Answered {
         /// Which.
-        task: Arc<Task>,
+        task: Step,
         /// The answer, understood.
         response: Arc<Response>,
     },
@@ -88,7 +88,7 @@ pub enum Failure {
     #[error("{task}: {why}")]
     Unanswered {
         /// Which task.
-        task: Arc<Task>,
+        task: Step,
         /// What came instead.
         why: RequestError,
     },
@@ -96,7 +96,7 @@ pub enum Failure {
     #[error("{task} was answered {code}")]
     Refused {
         /// Which task.
-        task: Arc<Task>,
+        task: Step,
         /// The answer.
         code: Code,
     },

@@ -14,7 +14,7 @@ use crate::{
 
 /// The message of a task. `session` is the content format where the task names none.
 pub(super) fn prepare(task: &Task, session: ContentFormat) -> Result<Prepared, RequestError> {
-    let path = task.path().copied().unwrap_or(Path::ROOT);
+    let path = task.step().path;
     let mut prepared = Prepared::get(path, "/", latest_or_opaque(path.object_id().unwrap_or_default()));
     match task {
         Task::Discover(_) => {

@@ -181,13 +181,13 @@ impl Server {
         let Some((_, task)) = session.current.take() else { return };
         let next = session.answered(&task, &response);
         let endpoint = Arc::clone(&session.endpoint);
+        let task = task.step();
         self.tell(id, &endpoint, Happening::Answered { task, response: Arc::new(response) });
         self.go_on(id, next);
     }
 
     pub(super) fn unanswered(&mut self, id: SessionId, why: RequestError) {
-        let task =
-            self.sessions.get(&id).and_then(|session| session.current.as_ref()).map(|(_, task)| Arc::clone(task));
+        let task = self.sessions.get(&id).and_then(|session| session.current.as_ref()).map(|(_, task)| task.step());
         if let Some(task) = task {
             self.end(id, Happening::Failed(Failure::Unanswered { task, why }));
         }
@@ -201,22 +201,22 @@ impl Server {
         }
     }
 
-    fn send(&mut self, id: SessionId, task: Arc<Task>) {
+    fn send(&mut self, id: SessionId, task: Task) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let endpoint = Arc::clone(&session.endpoint);
         let prepared = match exchange::prepare(&task, session.format) {
             Ok(prepared) => prepared,
-            Err(why) => return self.end(id, Happening::Failed(Failure::Unanswered { task, why })),
+            Err(why) => return self.end(id, Happening::Failed(Failure::Unanswered { task: task.step(), why })),
         };
         // An association that ends takes its sessions with it.
         let Some(slot) = self.remotes.use_slot(session.remote) else { return };
         let now = self.now.elapsed;
         let request = prepared.send(|outgoing| slot.peer.request(now, outgoing));
         slot.owners.insert(request, Owner { session: id, shape: prepared.shape.clone() });
-        session.current = Some((request, Arc::clone(&task)));
         self.deadlines.set(id, Some(now.saturating_add(self.config.task_timeout)));
-        let format = exchange::payload_format(&task, session.format);
-        self.tell(id, &endpoint, Happening::Sent { task, format });
+        let (step, format) = (task.step(), exchange::payload_format(&task, session.format));
+        session.current = Some((request, task));
+        self.tell(id, &endpoint, Happening::Sent { task: step, format });
     }
 
     /// Takes a session out. An answer that still comes is rejected with RST.

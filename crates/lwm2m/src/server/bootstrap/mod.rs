@@ -41,7 +41,7 @@ pub use self::{
     output::{Output, Reason},
     plan::{OnRefusal, Plan},
     secret::SecretNode,
-    task::Task,
+    task::{Operation, Step, Task},
 };
 use self::{inbound::Owner, session::Session};
 use super::{

@@ -16,9 +16,9 @@ pub(super) struct Session {
     /// The content format of what is written.
     pub(super) format: ContentFormat,
     /// The task that waits for its answer.
-    pub(super) current: Option<(peer::RequestId, Arc<Task>)>,
+    pub(super) current: Option<(peer::RequestId, Task)>,
     plan: Arc<Plan>,
-    tasks: VecDeque<Arc<Task>>,
+    tasks: VecDeque<Task>,
     /// The answer to the Discover decides what follows ([`Configuration::auto_id`](super::Configuration::auto_id)).
     discovers: bool,
 }
@@ -26,7 +26,7 @@ pub(super) struct Session {
 /// How a session goes on from an answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Next {
-    Task(Arc<Task>),
+    Task(Task),
     Finished,
     Failed(Failure),
 }
@@ -54,9 +54,9 @@ impl Session {
 
     /// What is left to do ends with a Finish, except before the answer to a Discover that decides what follows.
     fn append(&mut self, tasks: Vec<Task>) {
-        self.tasks.extend(tasks.into_iter().map(Arc::new));
-        if !self.discovers && self.tasks.back().is_none_or(|last| **last != Task::Finish) {
-            self.tasks.push_back(Arc::new(Task::Finish));
+        self.tasks.extend(tasks);
+        if !self.discovers && self.tasks.back().is_none_or(|last| *last != Task::Finish) {
+            self.tasks.push_back(Task::Finish);
         }
     }
 
@@ -80,7 +80,7 @@ impl Session {
             Task::Finish => self.tasks.pop_front().map_or(Next::Failed(Failure::FinishRefused(code)), Next::Task),
             // There is nothing to go on with where the Discover was needed.
             _ if !code.is_success() && (self.plan.on_refusal == OnRefusal::Stop || self.tasks.is_empty()) => {
-                Next::Failed(Failure::Refused { task: Arc::new(task.clone()), code })
+                Next::Failed(Failure::Refused { task: task.step(), code })
             }
             _ => self.next(),
         }

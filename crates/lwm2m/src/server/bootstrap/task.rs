@@ -7,7 +7,7 @@ use lapwing_coap::ContentFormat;
 use super::SecretNode;
 use crate::model::{Node, Path};
 
-/// One request of the bootstrap interface (LwM2M core 1.1 section 6.1.7). Its `Display` is one line without values.
+/// One request of the bootstrap interface (LwM2M core 1.1 section 6.1.7).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Task {
@@ -46,31 +46,52 @@ impl Task {
         Task::Read { path, format: None }
     }
 
-    /// What it is about, `None` for a Finish.
-    pub const fn path(&self) -> Option<&Path> {
+    /// The operation and its path, without content.
+    pub const fn step(&self) -> Step {
         match self {
-            Task::Discover(path) | Task::Delete(path) | Task::Read { path, .. } | Task::Write { path, .. } => {
-                Some(path)
-            }
-            Task::Finish => None,
-        }
-    }
-
-    /// The name of the operation: `discover`, `read`, `write`, `delete` or `finish`.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Task::Discover(_) => "discover",
-            Task::Read { .. } => "read",
-            Task::Write { .. } => "write",
-            Task::Delete(_) => "delete",
-            Task::Finish => "finish",
+            Task::Discover(path) => Step { operation: Operation::Discover, path: *path },
+            Task::Read { path, .. } => Step { operation: Operation::Read, path: *path },
+            Task::Write { path, .. } => Step { operation: Operation::Write, path: *path },
+            Task::Delete(path) => Step { operation: Operation::Delete, path: *path },
+            Task::Finish => Step { operation: Operation::Finish, path: Path::ROOT },
         }
     }
 }
 
-impl fmt::Display for Task {
+/// An operation of the bootstrap interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Bootstrap-Discover.
+    Discover,
+    /// Bootstrap-Read.
+    Read,
+    /// Bootstrap-Write.
+    Write,
+    /// Bootstrap-Delete.
+    Delete,
+    /// Bootstrap-Finish.
+    Finish,
+}
+
+/// What is told of a [`Task`]: which operation on what, without the content, which may hold keys. Its `Display` is such as
+/// `write /0/1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The operation.
+    pub operation: Operation,
+    /// What it is about; the root for a Finish.
+    pub path: Path,
+}
+
+impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
-        self.path().map_or(Ok(()), |path| write!(f, " {path}"))
+        let name = match self.operation {
+            Operation::Discover => "discover",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Delete => "delete",
+            Operation::Finish => return f.write_str("finish"),
+        };
+        write!(f, "{name} {}", self.path)
     }
 }
