@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use lapwing_gateway::config::{self, Version};
+use lapwing::ServerUri;
+use lapwing::credentials::{CertificateUsage, UnknownTime};
+use lapwing_gateway::config::{self, Secret, Version};
 use lapwing_lwm2m::model::Path;
 
 /// LwM2M for Linux gateways: the agent, a development server, and tools to manage clients through it.
@@ -24,10 +26,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example: lapwing demo --coap 127.0.0.1:0 --http 127.0.0.1:8081")]
     Demo(DemoOptions),
     /// Run the agent: register this machine at a server and stay.
-    #[command(
-        after_help = "Example: lapwing run --server coap://lwm2m.example.com --endpoint gateway-7 --lifetime 300"
-    )]
-    Run(RunOptions),
+    #[command(after_help = "Examples:\n  \
+        lapwing run --server coap://lwm2m.example.com --endpoint gateway-7 --lifetime 300\n  \
+        lapwing run --server coaps://lwm2m.example.com --endpoint gateway-7 --psk-identity gateway-7 --psk-key-file psk.hex\n  \
+        lapwing run --bootstrap-server coaps://bootstrap.example.com --endpoint gateway-7 --key key.pem --cert cert.pem \
+        --server-cert bootstrap.pem --state /var/lib/lapwing\n\n\
+        LAPWING_PSK_KEY may hold the pre-shared key in hexadecimal, LAPWING_KEY the private key in PEM.")]
+    Run(Box<RunOptions>),
     /// Run the development server alone.
     #[command(after_help = "Example: lapwing serve --coap 0.0.0.0:5683")]
     Serve(ServeOptions),
@@ -56,16 +61,19 @@ pub(crate) struct DemoOptions {
     /// The version of LwM2M to register with: 1.0 or 1.1.
     #[arg(long, value_name = "VERSION")]
     pub(crate) lwm2m_version: Option<Version>,
-    /// A configuration file, of which the server is not used.
+    /// A configuration file, of which neither servers nor credentials are used.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunOptions {
-    /// The server, coap://host[:port].
+    /// The server, coaps://host[:port] or coap://host[:port].
     #[arg(long, value_name = "URI", value_parser = server)]
-    pub(crate) server: Option<String>,
+    pub(crate) server: Option<ServerUri>,
+    /// The bootstrap server, which tells of the servers. Stored accounts of an earlier bootstrap go before both.
+    #[arg(long, value_name = "URI", value_parser = server)]
+    pub(crate) bootstrap_server: Option<ServerUri>,
     /// The client's name, unique at the server.
     #[arg(long, value_name = "NAME", value_parser = endpoint)]
     pub(crate) endpoint: Option<String>,
@@ -75,17 +83,72 @@ pub(crate) struct RunOptions {
     /// The version of LwM2M to register with: 1.0 or 1.1.
     #[arg(long, value_name = "VERSION")]
     pub(crate) lwm2m_version: Option<Version>,
-    /// A configuration file; the command line goes before it.
+    #[command(flatten)]
+    pub(crate) security: SecurityOptions,
+    /// A folder that keeps accounts, DTLS associations and what servers change; created if need be.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Forget stored accounts: those given here or in the configuration are used.
+    #[arg(long)]
+    pub(crate) reset_accounts: bool,
+    /// A configuration file; the command line goes before it, and where it names a server those of the file do not count.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
-fn server(text: &str) -> Result<String, String> {
-    config::check_server(text).map(|()| text.to_owned()).map_err(expected)
+/// How the servers are spoken to over DTLS.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SecurityOptions {
+    /// Identity of the pre-shared key.
+    #[arg(long, value_name = "ID")]
+    pub(crate) psk_identity: Option<String>,
+    /// The pre-shared key, in hexadecimal.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) psk_key_file: Option<PathBuf>,
+    /// The pre-shared key itself; whoever lists this machine's processes sees it.
+    #[arg(long, value_name = "HEX", conflicts_with = "psk_key_file")]
+    pub(crate) psk_key: Option<Secret>,
+    /// The private key, PEM or DER: of the certificate, or without one of a raw public key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The client's certificate and those between it and the root, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The server's certificate, PEM or DER; or another one of its path, as --server-cert-usage says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_cert: Option<PathBuf>,
+    /// What --server-cert is: 0 of a CA in a trusted path, 1 the server's in one, 2 the trust anchor, 3 the server's. 3 by default.
+    #[arg(long, value_name = "USAGE", value_parser = usage)]
+    pub(crate) server_cert_usage: Option<CertificateUsage>,
+    /// Trusted certificates for usages 0 and 1, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The server's raw public key, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_key: Option<PathBuf>,
+    /// The server's name, sent to it and expected in its certificate; the URI's host by default.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sni: Option<String>,
+    /// Certificates while the time is unknown: `refuse` them (default), or `skip` their validity.
+    #[arg(long, value_name = "POLICY", value_parser = unknown_time)]
+    pub(crate) unknown_time: Option<UnknownTime>,
+}
+
+fn server(text: &str) -> Result<ServerUri, String> {
+    config::server_uri(text).map_err(expected)
 }
 
 fn endpoint(text: &str) -> Result<String, String> {
-    config::check_endpoint(text).map(|()| text.to_owned()).map_err(expected)
+    config::endpoint(text).map_err(expected)
+}
+
+fn usage(text: &str) -> Result<CertificateUsage, String> {
+    let usage = text.parse().ok().and_then(CertificateUsage::from_number);
+    usage.ok_or_else(|| expected("0, 1, 2 or 3".to_owned()))
+}
+
+fn unknown_time(text: &str) -> Result<UnknownTime, String> {
+    config::unknown_time(text).map_err(expected)
 }
 
 fn expected(what: String) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use lapwing::{Event, Events};
 use lapwing_gateway::agent::{self, Agent};
+use lapwing_gateway::config::SecurityConfig;
 use lapwing_server::Server;
 
 use crate::args::DemoOptions;
@@ -24,7 +25,9 @@ pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
         let mut shutdown = Shutdown::new()?;
         let server = bind(&options.serve).await?;
         let (page, handle) = (page(&server), server.handle());
-        config.server = Some(format!("coap://{}", reachable(server.coap_address())));
+        config.server = Some(format!("coap://{}", reachable(server.coap_address())).parse()?);
+        (config.bootstrap_server, config.factory_bootstrap) = (None, None);
+        config.security = SecurityConfig::default();
         let agent = Agent::new(config).await.map_err(agent_failure)?;
         let mut events = agent.handle().events();
         let until_told = async {

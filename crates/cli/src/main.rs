@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Demo(options) => demo::demo(options),
-        Command::Run(options) => run::run(options),
+        Command::Run(options) => run::run(*options),
         Command::Serve(options) => serve::serve(options),
         Command::Manage(options) => manage::manage(options),
     };

@@ -46,7 +46,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn what_is_missing_is_named_with_its_flag() {
-    let expected = "lapwing: no server: give --server, or `server` in the file that --config names";
+    let expected = "lapwing: no server: give --server or --bootstrap-server, or `server` or `bootstrap-server` in the file that --config names";
     assert_eq!(lapwing(&["run", "--endpoint", "x"]).failed(2), expected);
     let expected = "lapwing: no endpoint: give --endpoint, or `endpoint` in the file that --config names";
     assert_eq!(lapwing(&["run", "--server", "coap://127.0.0.1"]).failed(2), expected);
@@ -56,7 +56,8 @@ fn what_is_missing_is_named_with_its_flag() {
 fn flags_are_checked_as_keys_are() {
     let complaint = lapwing(&["run", "--server", "http://x", "--endpoint", "x"]).failed(2);
     assert!(
-        complaint.contains("'http://x' for '--server <URI>': expected a URI such as coap://host:5683"),
+        complaint
+            .contains("'http://x' for '--server <URI>': expected a URI such as coaps://host:5684 or coap://host:5683"),
         "{complaint}"
     );
     let complaint = lapwing(&["run", "--server", "coap://x", "--endpoint", ""]).failed(2);

@@ -1,15 +1,16 @@
 //! A client as an application makes it: [`Client::builder`], then [`Client::run`], with a [`Handle`] to see and steer it meanwhile.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lapwing_lwm2m::account::{ServerAccount, ServerUri, ShortServerId, UriError};
+use lapwing_lwm2m::account::{BootstrapAccount, ServerAccount, ServerId, ServerUri, ShortServerId, UriError};
 use lapwing_lwm2m::client::{Command, Config, ConfigError, Event, LwM2mVersion, Notifications, Status};
 use lapwing_lwm2m::model::ObjectId;
 use tokio::sync::broadcast;
 
+use crate::credentials::UnknownTime;
 use crate::driver::{self, BootClock, FileSystem, Signal, Udp};
 use crate::object::{Erased, Object};
 use crate::store::{Store, StoreError};
@@ -51,6 +52,10 @@ impl Client {
             notifications: Notifications::default(),
             lifetime: None,
             servers: Vec::new(),
+            bootstrap: None,
+            reset_accounts: false,
+            trust_anchors: Vec::new(),
+            unknown_time: UnknownTime::default(),
             objects: Vec::new(),
             state: None,
             port: 0,
@@ -97,6 +102,10 @@ pub struct Builder {
     notifications: Notifications,
     lifetime: Option<u32>,
     servers: Vec<Server>,
+    bootstrap: Option<BootstrapAccount>,
+    reset_accounts: bool,
+    trust_anchors: Vec<Vec<u8>>,
+    unknown_time: UnknownTime,
     objects: Vec<Arc<dyn Erased>>,
     state: Option<PathBuf>,
     port: u16,
@@ -104,7 +113,7 @@ pub struct Builder {
 
 enum Server {
     Uri(String),
-    Account(ServerAccount),
+    Account(Box<ServerAccount>),
 }
 
 impl Builder {
@@ -114,9 +123,44 @@ impl Builder {
         self
     }
 
-    /// Adds a server of which more is to be said.
+    /// Adds a server of which more is to be said, such as the security that a `coaps` URI needs:
+    ///
+    /// ```no_run
+    /// use lapwing::{Client, Security, ServerAccount};
+    ///
+    /// let security = Security::psk("gateway-7", *b"sixteen secret b")?;
+    /// let account = ServerAccount::new(1, "coaps://leshan.example".parse()?).security(security);
+    /// let client = Client::builder("gateway-7").account(account).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn account(mut self, account: ServerAccount) -> Self {
-        self.servers.push(Server::Account(account));
+        self.servers.push(Server::Account(Box::new(account)));
+        self
+    }
+
+    /// The bootstrap server, which tells of the servers (LwM2M Core 1.1 section 6.1): it is asked where there is no server, and where
+    /// none of them can be registered with.
+    pub fn bootstrap(mut self, account: BootstrapAccount) -> Self {
+        self.bootstrap = Some(account);
+        self
+    }
+
+    /// Whether accounts that a bootstrap server wrote in an earlier run, and that [`state`](Builder::state) has kept, are forgotten. Otherwise
+    /// they hold instead of those given here.
+    pub fn reset_accounts(mut self, reset: bool) -> Self {
+        self.reset_accounts = reset;
+        self
+    }
+
+    /// Certificates in DER that are trusted where the certificate usage of an account (0/x/15) is 0 or 1; none by default.
+    pub fn trust_anchors(mut self, certificates: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.trust_anchors.extend(certificates);
+        self
+    }
+
+    /// What becomes of a server's certificate while the time is not known, where its validity counts; it is refused by default.
+    pub fn unknown_time(mut self, policy: UnknownTime) -> Self {
+        self.unknown_time = policy;
         self
     }
 
@@ -145,8 +189,8 @@ impl Builder {
         self
     }
 
-    /// A folder that keeps what servers change of their accounts and which attributes they set; it is created if need be. Without
-    /// one that is forgotten when the process ends.
+    /// A folder that keeps the accounts that a bootstrap server wrote, what servers change of them, which attributes they set, and DTLS
+    /// associations; it is created if need be, open to its owner alone. Without one all that is forgotten when the process ends.
     pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state = Some(folder.into());
         self
@@ -164,7 +208,7 @@ impl Builder {
     /// The first thing that makes no sense.
     pub fn build(self) -> Result<Client, BuildError> {
         let servers = accounts(self.servers, self.lifetime)?;
-        if servers.is_empty() {
+        if servers.is_empty() && self.bootstrap.is_none() {
             return Err(BuildError::NoServer);
         }
         for (index, object) in self.objects.iter().enumerate() {
@@ -176,6 +220,10 @@ impl Builder {
         let mut config = Config::new(self.endpoint, servers);
         config.version = self.version;
         config.notifications = self.notifications;
+        config.bootstrap = self.bootstrap;
+        config.reset_accounts = self.reset_accounts;
+        config.trust_anchors = self.trust_anchors;
+        config.unknown_time = self.unknown_time;
         config.validate()?;
         Ok(Client {
             config,
@@ -196,7 +244,7 @@ fn accounts(servers: Vec<Server>, lifetime: Option<u32>) -> Result<Vec<ServerAcc
     let taken: Vec<ShortServerId> = servers.iter().filter_map(given).collect();
     for server in servers {
         let account = match server {
-            Server::Account(account) => account,
+            Server::Account(account) => *account,
             Server::Uri(text) => {
                 let uri: ServerUri = text.parse().map_err(|error| BuildError::Server { uri: text, error })?;
                 let free = |ssid: &ShortServerId| {
@@ -222,7 +270,7 @@ impl fmt::Debug for Builder {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// There is no server to register with.
+    /// There is neither a server to register with nor a bootstrap server.
     #[error("no server was given")]
     NoServer,
     /// The URI of a server is none.
@@ -267,6 +315,11 @@ impl Handle {
         lock(&self.0.status).clone()
     }
 
+    /// Where a server is: as of its account, also for a while after that has gone; `None` before the client runs.
+    pub fn uri(&self, server: ServerId) -> Option<ServerUri> {
+        lock(&self.0.uris).get(&server).cloned()
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> Events {
         Events(lock(&self.0.events).as_ref().map(broadcast::Sender::subscribe))
@@ -275,6 +328,11 @@ impl Handle {
     /// Sends an Update of the registration now: to one server, or to all.
     pub fn update(&self, server: Option<ShortServerId>) {
         self.0.request(Request::Command(Command::Update(server)));
+    }
+
+    /// Asks the bootstrap server now, where there is one.
+    pub fn bootstrap(&self) {
+        self.0.request(Request::Command(Command::Bootstrap));
     }
 
     /// De-registers everywhere; the client goes on running without doing anything until [`register`](Handle::register).
@@ -333,6 +391,8 @@ pub(crate) struct Shared {
     pub(crate) signal: Arc<Signal>,
     requests: Mutex<VecDeque<Request>>,
     status: Mutex<Vec<(ShortServerId, Status)>>,
+    /// Those of accounts that have gone too, for who still talks of them.
+    uris: Mutex<BTreeMap<ServerId, ServerUri>>,
     /// Gone when the client has stopped.
     events: Mutex<Option<broadcast::Sender<Event>>>,
 }
@@ -343,6 +403,7 @@ impl Shared {
             signal: Arc::default(),
             requests: Mutex::default(),
             status: Mutex::default(),
+            uris: Mutex::default(),
             events: Mutex::new(Some(broadcast::Sender::new(EVENTS))),
         }
     }
@@ -361,11 +422,17 @@ impl Shared {
         std::mem::take(&mut lock(&self.requests))
     }
 
-    pub(crate) fn publish(&self, status: impl Iterator<Item = (ShortServerId, Status)>, event: Event) {
+    pub(crate) fn publish(
+        &self,
+        status: impl Iterator<Item = (ShortServerId, Status)>,
+        uris: impl Iterator<Item = (ServerId, ServerUri)>,
+        event: Event,
+    ) {
         let mut known = lock(&self.status);
         known.clear();
         known.extend(status);
         drop(known);
+        lock(&self.uris).extend(uris);
         if let Some(events) = lock(&self.events).as_ref() {
             // Nobody may be listening.
             let _ = events.send(event);

@@ -3,12 +3,15 @@
 //! Implement [`Object`] for what a server is to see, build a [`Client`] with it and [run](Client::run) it. See `examples/minimal_client.rs`.
 
 pub mod client;
+pub mod credentials;
 pub mod driver;
 mod object;
 pub mod store;
 
 pub use client::{BuildError, Builder, Client, Events, Handle, RunError};
-pub use lapwing_lwm2m::account::{Retry, ServerAccount, ServerUri, ShortServerId};
+pub use lapwing_lwm2m::account::{
+    BootstrapAccount, Retry, Security, SecurityMode, ServerAccount, ServerId, ServerUri, ShortServerId,
+};
 pub use lapwing_lwm2m::client::{Arguments, Event, Failure, Loss, LwM2mVersion, Notifications, Status, WriteMode};
 pub use lapwing_lwm2m::definitions;
 pub use lapwing_lwm2m::model::{

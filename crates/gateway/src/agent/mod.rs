@@ -1,14 +1,15 @@
 //! The whole client: its objects, its server, and what it says about both.
 
 mod follow;
+mod report;
 
 use std::net::IpAddr;
 use std::pin::pin;
-use std::time::Duration;
 
-use lapwing::{Client, Event, Events, Handle, LwM2mVersion, ServerAccount, ServerUri};
+use lapwing::{Client, Handle, LwM2mVersion};
 
 use self::follow::follow;
+use self::report::report;
 use crate::config::{Config, ConfigError, Version};
 use crate::objects::Connectivity;
 use crate::platform::BoxFuture;
@@ -17,14 +18,10 @@ use crate::wiring::{self, Objects};
 /// The lifetime of a registration where nothing else is configured, in seconds.
 pub const DEFAULT_LIFETIME: u32 = 300;
 
-/// The Short Server ID of the one server.
-const SERVER: u16 = 1;
-
 /// An agent, ready to run.
 pub struct Agent {
     client: Client,
     endpoint: String,
-    server: String,
     follow: BoxFuture<'static, ()>,
 }
 
@@ -47,20 +44,28 @@ impl Agent {
     /// Builds the client with this machine's objects. To be called inside a tokio runtime, which then drives them.
     ///
     /// # Errors
-    /// When the configuration names no server or endpoint, or one that cannot be.
+    /// When the configuration names no server or endpoint, one that cannot be, or files that cannot be used.
     pub async fn new(config: Config) -> Result<Self, AgentError> {
-        let server = config.server.ok_or(ConfigError::Missing { key: "server" })?;
+        let accounts = config.accounts(DEFAULT_LIFETIME)?;
+        let trust_anchors = config.trust_anchors()?;
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
-        let uri: ServerUri =
-            server.parse().map_err(|error| lapwing::BuildError::Server { uri: server.clone(), error })?;
         let version = config.version.unwrap_or_default();
-        let Objects { device, connectivity, network } =
-            wiring::objects(config.device, version, uri.host().parse::<IpAddr>().ok()).await;
-        let account = ServerAccount::new(SERVER, uri).lifetime(config.lifetime.unwrap_or(DEFAULT_LIFETIME));
-        let mut builder = Client::builder(endpoint.clone()).account(account).version(match version {
-            Version::V1_0 => LwM2mVersion::V1_0,
-            Version::V1_1 => LwM2mVersion::V1_1,
-        });
+        let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
+        let Objects { device, connectivity, network } = wiring::objects(config.device, version, address).await;
+        let mut builder = Client::builder(endpoint.clone())
+            .version(match version {
+                Version::V1_0 => LwM2mVersion::V1_0,
+                Version::V1_1 => LwM2mVersion::V1_1,
+            })
+            .reset_accounts(config.reset_accounts)
+            .trust_anchors(trust_anchors)
+            .unknown_time(config.unknown_time.unwrap_or_default());
+        for account in accounts.servers {
+            builder = builder.account(account);
+        }
+        if let Some(account) = accounts.bootstrap {
+            builder = builder.bootstrap(account);
+        }
         if let Some(folder) = config.state {
             builder = builder.state(folder);
         }
@@ -75,7 +80,7 @@ impl Agent {
             Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
             None => Box::pin(std::future::pending()),
         };
-        Ok(Self { client, endpoint, server, follow })
+        Ok(Self { client, endpoint, follow })
     }
 
     /// What sees and steers the client.
@@ -88,8 +93,8 @@ impl Agent {
     /// # Errors
     /// When the client cannot begin to run. A server that cannot be reached is no error: it is tried again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-        let events = self.client.handle().events();
-        let mut report = pin!(report(events, &self.endpoint, &self.server));
+        let handle = self.client.handle();
+        let mut report = pin!(report(handle.events(), &self.endpoint, &handle));
         let run = async {
             let mut client = pin!(self.client.run(shutdown));
             tokio::select! {
@@ -109,38 +114,6 @@ impl Agent {
         };
         Ok(result?)
     }
-}
-
-/// Says in the log what happens, until the client stops.
-async fn report(mut events: Events, endpoint: &str, server: &str) {
-    while let Some(event) = events.next().await {
-        match event {
-            Event::Registered { after, .. } => {
-                tracing::info!("{endpoint} registered at {server} in {:.1} ms", 1e3 * after.as_secs_f64());
-            }
-            Event::RegistrationFailed { reason, retry_in: Some(wait), .. } => {
-                tracing::warn!("{endpoint} cannot register at {server}: {reason}; trying again in {}", seconds(wait));
-            }
-            Event::RegistrationFailed { reason, retry_in: None, .. } => {
-                tracing::warn!("{endpoint} cannot register at {server}: {reason}; waiting for the network to change");
-            }
-            Event::ServerLost { reason, .. } => {
-                tracing::warn!("{endpoint} lost its registration at {server}: {reason}");
-            }
-            Event::Deregistered { back_in: Some(wait), .. } => {
-                tracing::info!("{endpoint} was disabled by {server}; back in {}", seconds(wait));
-            }
-            Event::Deregistered { back_in: None, .. } => tracing::info!("{endpoint} de-registered from {server}"),
-            Event::NotificationLost { path, .. } => {
-                tracing::warn!("a notification of {path} was not acknowledged by {server}");
-            }
-            event => tracing::debug!(?event),
-        }
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
 }
 
 /// This machine's name, which the demonstration registers as.

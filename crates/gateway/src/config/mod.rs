@@ -1,12 +1,20 @@
 //! The agent's configuration: a small TOML file.
 //!
 //! ```toml
-//! server = "coap://lwm2m.example.com:5683"   # where to register
-//! endpoint = "gateway-7"                     # the client's name, unique at the server
-//! lifetime = 300                             # seconds; 0 = the registration never lapses
-//! version = "1.1"                            # of LwM2M: "1.0" or "1.1"
-//! binding = "U"                              # plain UDP, the only one there is yet
-//! state = "/var/lib/lapwing"                 # keeps what the server changes, such as the lifetime; else it is forgotten
+//! server = "coaps://lwm2m.example.com:5684"            # where to register
+//! bootstrap-server = "coaps://bootstrap.example.com"   # where to be told of servers, instead of `server` or beside it
+//! endpoint = "gateway-7"                               # the client's name, unique at the server
+//! lifetime = 300                                       # seconds; 0 = the registration never lapses
+//! version = "1.1"                                      # of LwM2M: "1.0" or "1.1"
+//! binding = "U"                                        # UDP, the only one there is yet
+//! state = "/var/lib/lapwing"                           # keeps accounts, DTLS associations and what servers change
+//! reset-accounts = false                               # forget stored accounts at each start?
+//!
+//! psk-identity = "gateway-7"                           # with a coaps URI: a pre-shared key ...
+//! psk-key-file = "/etc/lapwing/psk.hex"                # in hexadecimal; or `psk-key` with the digits themselves
+//! sni = "lwm2m.example.com"                            # the server's name; by default the host of the URI
+//! cipher-suites = ["TLS_PSK_WITH_AES_128_CCM_8"]       # by default all that go with the credentials
+//! unknown-time = "refuse"                              # certificates while the time is unknown: or "skip" their validity
 //!
 //! [device]                                   # object 3; what is not given here is asked of the machine
 //! manufacturer = "Acme"
@@ -21,19 +29,44 @@
 //! reboot-command = ["systemctl", "reboot"]
 //! ```
 //!
+//! Instead of the pre-shared key, certificates or raw public keys:
+//!
+//! ```toml
+//! key = "/etc/lapwing/client.key"           # the private key on P-256, PEM or DER
+//! cert = "/etc/lapwing/client.pem"          # the client's certificate, and those between it and the root
+//! server-cert = "/etc/lapwing/server.pem"   # the server's certificate, or as `server-cert-usage` says another of its path
+//! server-cert-usage = 3                     # 0 of a CA in a trusted path, 1 the server's in one, 2 the trust anchor, 3 the server's
+//! ca = "/etc/lapwing/roots.pem"             # trusted certificates, for usages 0 and 1
+//! # with neither `cert` nor `server-cert`, raw public keys:
+//! # server-key = "/etc/lapwing/server-key.pem"
+//! ```
+//!
+//! Or a file with all that is to be known of any number of servers, see [`factory`]:
+//!
+//! ```toml
+//! factory-bootstrap = "/etc/lapwing/accounts.toml"
+//! ```
+//!
 //! Every key may be left out. A key that is not known is refused, naming the nearest known one; a wrong value is refused, naming
-//! the key, the value and what was expected.
+//! the key, the value and what was expected. Names of files begin in the folder of the configuration unless they are absolute.
 
+pub mod factory;
 mod read;
+mod secret;
+mod security;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lapwing::ServerUri;
+use lapwing::credentials::UnknownTime;
+use lapwing::{BootstrapAccount, ServerAccount, ServerUri, ShortServerId};
 use lapwing_lwm2m::account::UriError;
+use zeroize::Zeroizing;
 
 use self::read::Section;
+pub use self::secret::{Secret, SecretSource};
+pub use self::security::SecurityConfig;
 use crate::backend::systemd::DEFAULT_REBOOT_COMMAND;
 use crate::platform::PowerKind;
 
@@ -41,16 +74,28 @@ use crate::platform::PowerKind;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The URI of the server, `coap://host[:port]`.
-    pub server: Option<String>,
+    /// Where the server is.
+    pub server: Option<ServerUri>,
+    /// Where the bootstrap server is.
+    pub bootstrap_server: Option<ServerUri>,
+    /// A file that describes servers, instead of the two before; see [`factory`].
+    pub factory_bootstrap: Option<PathBuf>,
     /// The endpoint client name (LwM2M 1.1 core section 6.4.1).
     pub endpoint: Option<String>,
     /// The lifetime of the registration in seconds; 0 never lapses.
     pub lifetime: Option<u32>,
     /// The version of LwM2M to register with.
     pub version: Option<Version>,
-    /// A folder that keeps what servers have changed, such as the lifetime, across restarts.
+    /// A folder that keeps accounts, associations and what servers have changed, such as the lifetime, across restarts.
     pub state: Option<PathBuf>,
+    /// Whether accounts that are stored are forgotten at the start.
+    pub reset_accounts: bool,
+    /// How both servers are spoken to where their URIs are `coaps`.
+    pub security: SecurityConfig,
+    /// A file of trusted certificates in PEM or one in DER, for the usages 0 and 1 of a server's certificate.
+    pub ca: Option<PathBuf>,
+    /// What certificates are worth while the time is not known; they are refused by default.
+    pub unknown_time: Option<UnknownTime>,
     /// Values of object 3.
     pub device: DeviceConfig,
 }
@@ -121,6 +166,30 @@ impl std::str::FromStr for Version {
 }
 
 const VERSION_EXPECTED: &str = "\"1.0\" or \"1.1\"";
+const UNKNOWN_TIME_EXPECTED: &str = "\"refuse\" or \"skip\"";
+const SECONDS: &str = "seconds from 0 to 4294967295";
+
+/// Reads what certificates are worth while the time is not known.
+///
+/// # Errors
+/// What was expected instead.
+pub fn unknown_time(text: &str) -> Result<UnknownTime, String> {
+    match text {
+        "refuse" => Ok(UnknownTime::Refuse),
+        "skip" => Ok(UnknownTime::Skip),
+        _ => Err(UNKNOWN_TIME_EXPECTED.to_owned()),
+    }
+}
+
+/// The accounts that a configuration describes.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Accounts {
+    /// The servers to register at.
+    pub servers: Vec<ServerAccount>,
+    /// The bootstrap server.
+    pub bootstrap: Option<BootstrapAccount>,
+}
 
 /// Why a configuration was refused. Its text is one line that names the key, the value and what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +237,65 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
     },
+    /// A key is missing that others in its table need.
+    #[error("`{key}` is missing")]
+    Absent {
+        /// The key with its tables.
+        key: String,
+    },
+    /// There is no server.
+    #[error("no server: `server` or `bootstrap-server` is needed in the configuration or on the command line")]
+    NoServer,
+    /// A key that means nothing without another.
+    #[error("`{key}` needs `{other}` beside it")]
+    Needs {
+        /// The key that is there.
+        key: &'static str,
+        /// The key that is not.
+        other: &'static str,
+    },
+    /// Two keys that exclude each other.
+    #[error("`{key}` and `{other}` exclude each other")]
+    Conflict {
+        /// One of them.
+        key: &'static str,
+        /// The other one.
+        other: &'static str,
+    },
+    /// A secret that cannot be used; it is not repeated here.
+    #[error("`{key}`: expected {expected}")]
+    Secret {
+        /// The key.
+        key: &'static str,
+        /// What the key takes.
+        expected: &'static str,
+    },
+    /// A file that a key names could not be read.
+    #[error("`{key}`: cannot read {path}: {source}", path = .path.display())]
+    UnreadableKey {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A `coaps` URI and nothing to prove with who the client is.
+    #[error(
+        "{uri} needs `psk-identity` and `psk-key-file`; or `key`, `cert` and `server-cert`; or `key` and `server-key`"
+    )]
+    NoCredentials {
+        /// The URI.
+        uri: String,
+    },
+    /// Credentials, and no `coaps` URI.
+    #[error("`{key}` has no use with {uri}, which is plain CoAP: did you mean coaps://?")]
+    Unused {
+        /// The credential's key.
+        key: &'static str,
+        /// The URI.
+        uri: String,
+    },
     /// An error in a file.
     #[error("{path}: {error}", path = .path.display())]
     InFile {
@@ -184,30 +312,106 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or says something that is not understood.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|error| ConfigError::InFile { path: path.to_owned(), error: Box::new(error) })
+        in_file(path, Self::parse)
     }
 
-    /// Reads a configuration from text.
+    /// Reads a configuration from text; names of files that are not absolute begin in `folder`.
     ///
     /// # Errors
     /// When the text says something that is not understood.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let table = text.parse::<toml::Table>().map_err(|error| syntax_error(text, &error))?;
-        let mut root = Section::new("", table);
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        let mut root = table(text, folder)?;
         let config = Self {
-            server: root.checked_string("server", check_server)?,
-            endpoint: root.checked_string("endpoint", check_endpoint)?,
-            lifetime: root.number("lifetime", "seconds from 0 to 4294967295")?,
+            server: root.text("server", server_uri)?,
+            bootstrap_server: root.text("bootstrap-server", server_uri)?,
+            factory_bootstrap: root.file("factory-bootstrap")?,
+            endpoint: root.text("endpoint", endpoint)?,
+            lifetime: root.number("lifetime", SECONDS)?,
             version: root.parsed("version", VERSION_EXPECTED)?,
-            state: root.checked_string("state", check_state)?.map(PathBuf::from),
+            state: root.text("state", state)?,
+            reset_accounts: root.boolean("reset-accounts")?.unwrap_or(false),
+            security: SecurityConfig::read(&mut root)?,
+            ca: root.file("ca")?,
+            unknown_time: root.text("unknown-time", unknown_time)?,
             device: DeviceConfig::read(root.section("device")?)?,
         };
-        root.checked_string("binding", check_binding)?;
+        root.text("binding", binding)?;
         root.finish()?;
         Ok(config)
     }
+
+    /// The accounts of the servers, with the credentials that the files hold. `lifetime` is that of a registration where none is configured, in
+    /// seconds.
+    ///
+    /// # Errors
+    /// When there is no server, a file cannot be used, or the credentials are not enough or too much.
+    pub fn accounts(&self, lifetime: u32) -> Result<Accounts, ConfigError> {
+        let uris = || self.server.iter().chain(&self.bootstrap_server);
+        if let Some(file) = &self.factory_bootstrap {
+            let beside = self.server.as_ref().map(|_| "server");
+            let beside = beside.or(self.bootstrap_server.as_ref().map(|_| "bootstrap-server"));
+            return match beside.or(self.security.credential()) {
+                Some(other) => Err(ConfigError::Conflict { key: "factory-bootstrap", other }),
+                None => factory::load(file),
+            };
+        }
+        let first = uris().next().ok_or(ConfigError::NoServer)?;
+        match self.security.credential() {
+            Some(key) if !uris().any(ServerUri::is_secure) => {
+                return Err(ConfigError::Unused { key, uri: first.to_string() });
+            }
+            _ => {}
+        }
+        let mut accounts = Accounts::default();
+        if let Some(uri) = &self.server {
+            let account = ServerAccount::new(SERVER, uri.clone()).security(self.security.load(uri)?);
+            accounts.servers.push(account.lifetime(self.lifetime.unwrap_or(lifetime)));
+        }
+        if let Some(uri) = &self.bootstrap_server {
+            accounts.bootstrap = Some(BootstrapAccount::new(uri.clone()).security(self.security.load(uri)?));
+        }
+        Ok(accounts)
+    }
+
+    /// The certificates in the file that `ca` names, in DER.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has none.
+    pub fn trust_anchors(&self) -> Result<Vec<Vec<u8>>, ConfigError> {
+        self.ca.as_deref().map_or(Ok(Vec::new()), |path| security::read_certificates("ca", path))
+    }
+}
+
+/// The Short Server ID of the one server that the configuration itself describes.
+const SERVER: ShortServerId = 1;
+
+impl ConfigError {
+    /// A file that a key names is not what the key takes.
+    fn file(key: &str, path: &Path, expected: impl Into<String>) -> Self {
+        Self::Value { key: key.to_owned(), value: path.display().to_string(), expected: expected.into() }
+    }
+
+    /// A secret is not what its key takes.
+    fn unusable(key: &'static str, source: &SecretSource, expected: &'static str) -> Self {
+        match source {
+            SecretSource::File(path) => Self::file(key, path, expected),
+            SecretSource::Given(_) => Self::Secret { key, expected },
+        }
+    }
+}
+
+/// What `read` makes of a file's text and folder; its errors name the file.
+fn in_file<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, ConfigError>) -> Result<T, ConfigError> {
+    // There may be a secret in it.
+    let text = fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    read(&text, path.parent().unwrap_or(Path::new("")))
+        .map_err(|error| ConfigError::InFile { path: path.to_owned(), error: Box::new(error) })
+}
+
+fn table(text: &str, folder: &Path) -> Result<Section, ConfigError> {
+    let table = text.parse::<toml::Table>().map_err(|error| syntax_error(text, &error))?;
+    Ok(Section::new("", table, folder))
 }
 
 impl DeviceConfig {
@@ -249,37 +453,40 @@ fn power_kind(name: &str) -> Option<PowerKind> {
     })
 }
 
-/// Says what is wrong with a server URI.
+/// Reads the URI of a server.
 ///
 /// # Errors
 /// What was expected instead.
-pub fn check_server(uri: &str) -> Result<(), String> {
-    const EXPECTED: &str = "a URI such as coap://host:5683";
-    match uri.parse::<ServerUri>() {
-        Ok(uri) if uri.is_secure() => Err(format!("{EXPECTED} ('coaps' is not built yet: only coap is)")),
-        Ok(_) => Ok(()),
-        Err(UriError::NoScheme | UriError::Scheme(_)) => Err(EXPECTED.to_owned()),
-        Err(error) => Err(format!("{EXPECTED} ({error})")),
-    }
+pub fn server_uri(text: &str) -> Result<ServerUri, String> {
+    const EXPECTED: &str = "a URI such as coaps://host:5684 or coap://host:5683";
+    text.parse::<ServerUri>().map_err(|error| match error {
+        UriError::NoScheme | UriError::Scheme(_) => EXPECTED.to_owned(),
+        error => format!("{EXPECTED} ({error})"),
+    })
 }
 
-/// Says what is wrong with an endpoint name: it travels as a Uri-Query option `ep=NAME`, 255 bytes at most (RFC 7252 section 5.10).
+/// Reads an endpoint's name: it travels as a Uri-Query option `ep=NAME`, 255 bytes at most (RFC 7252 section 5.10).
 ///
 /// # Errors
 /// What was expected instead.
-pub fn check_endpoint(name: &str) -> Result<(), String> {
+pub fn endpoint(name: &str) -> Result<String, String> {
     match name.len() {
-        1..=252 if !name.contains(char::is_control) => Ok(()),
+        1..=252 if !name.contains(char::is_control) => Ok(name.to_owned()),
         _ => Err("1 to 252 bytes without control characters".to_owned()),
     }
 }
 
-fn check_state(folder: &str) -> Result<(), String> {
-    if Path::new(folder).is_absolute() { Ok(()) } else { Err("the absolute path of a folder".to_owned()) }
+/// Reads the name of the folder of what is kept.
+///
+/// # Errors
+/// What was expected instead.
+pub fn state(folder: &str) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(folder);
+    if folder.is_absolute() { Ok(folder) } else { Err("the absolute path of a folder".to_owned()) }
 }
 
-fn check_binding(binding: &str) -> Result<(), String> {
-    if binding == "U" { Ok(()) } else { Err("\"U\" (plain UDP), the only binding there is yet".to_owned()) }
+fn binding(binding: &str) -> Result<(), String> {
+    if binding == "U" { Ok(()) } else { Err("\"U\" (UDP), the only binding there is yet".to_owned()) }
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {

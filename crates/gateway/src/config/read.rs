@@ -1,25 +1,30 @@
 //! Typed access to a TOML table that remembers which keys were asked for.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use toml::Value;
 
 use super::ConfigError;
+use super::secret::{Secret, SecretSource};
 
 /// A table of the configuration; keys are taken out of it, and [`Section::finish`] refuses those that are left.
 pub(super) struct Section {
     prefix: String,
     table: toml::Table,
     known: Vec<&'static str>,
+    /// Where names of files begin that are not absolute.
+    folder: PathBuf,
 }
 
 impl Section {
-    /// The table whose keys are called `prefix` and their own name.
-    pub(super) fn new(prefix: &str, table: toml::Table) -> Self {
-        Self { prefix: prefix.to_owned(), table, known: Vec::new() }
+    /// The table whose keys are called `prefix` and their own name; names of files that are not absolute begin in `folder`.
+    pub(super) fn new(prefix: &str, table: toml::Table, folder: &Path) -> Self {
+        Self { prefix: prefix.to_owned(), table, known: Vec::new(), folder: folder.to_owned() }
     }
 
-    fn take<T>(
+    /// What `convert` makes of the value; `None`: it is not what is `expected`.
+    pub(super) fn take<T>(
         &mut self,
         key: &'static str,
         expected: &str,
@@ -42,6 +47,30 @@ impl Section {
         self.take(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
+    /// The name of a file.
+    pub(super) fn file(&mut self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        let name = self.take(key, "the name of a file", |value| {
+            value.as_str().filter(|name| !name.is_empty()).map(PathBuf::from)
+        })?;
+        Ok(name.map(|name| self.folder.join(name)))
+    }
+
+    /// A secret that stands here, or in the file that another key names. It is not repeated in an error.
+    pub(super) fn secret(
+        &mut self,
+        key: &'static str,
+        file: &'static str,
+    ) -> Result<Option<SecretSource>, ConfigError> {
+        let path = self.file(file)?;
+        self.known.push(key);
+        match (self.table.remove(key), path) {
+            (Some(_), Some(_)) => Err(ConfigError::Conflict { key, other: file }),
+            (Some(Value::String(text)), None) => Ok(Some(SecretSource::Given(Secret::new(text)))),
+            (Some(_), None) => Err(ConfigError::Secret { key, expected: "a string" }),
+            (None, path) => Ok(path.map(SecretSource::File)),
+        }
+    }
+
     pub(super) fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         self.take(key, "true or false", Value::as_bool)
     }
@@ -54,17 +83,19 @@ impl Section {
         self.take(key, expected, |value| T::try_from(value.as_integer()?).ok())
     }
 
-    /// A string that `check` finds nothing wrong with; its error is what was expected.
-    pub(super) fn checked_string(
+    /// What `convert` makes of a string; its error is what was expected.
+    pub(super) fn text<T>(
         &mut self,
         key: &'static str,
-        check: impl Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>, ConfigError> {
+        convert: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
         let Some(text) = self.string(key)? else { return Ok(None) };
-        match check(&text) {
-            Ok(()) => Ok(Some(text)),
-            Err(expected) => Err(self.refuse(key, &Value::String(text), expected)),
-        }
+        convert(&text).map(Some).map_err(|expected| self.refuse(key, &Value::String(text), expected))
+    }
+
+    /// What is to be said where `key` is needed and is not there.
+    pub(super) fn absent(&self, key: &str) -> ConfigError {
+        ConfigError::Absent { key: self.full(key) }
     }
 
     /// A string that stands for a `T`.
@@ -88,7 +119,20 @@ impl Section {
     /// A table inside this one.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Option<Section>, ConfigError> {
         let table = self.take(key, "a table", |value| value.as_table().cloned())?;
-        Ok(table.map(|table| Section::new(&format!("{}{key}.", self.prefix), table)))
+        Ok(table.map(|table| self.inner(&format!("{key}."), table)))
+    }
+
+    /// The tables of an array of tables.
+    pub(super) fn sections(&mut self, key: &'static str) -> Result<Vec<Section>, ConfigError> {
+        let tables = self.take(key, "tables", |value| {
+            value.as_array()?.iter().map(|entry| entry.as_table().cloned()).collect::<Option<Vec<_>>>()
+        })?;
+        let tables = tables.unwrap_or_default().into_iter().enumerate();
+        Ok(tables.map(|(index, table)| self.inner(&format!("{key}[{index}]."), table)).collect())
+    }
+
+    fn inner(&self, prefix: &str, table: toml::Table) -> Section {
+        Section::new(&format!("{}{prefix}", self.prefix), table, &self.folder)
     }
 
     /// Refuses the first key that nobody asked for.
@@ -100,10 +144,11 @@ impl Section {
     }
 }
 
-/// A value as it stands in the file; tables are not repeated.
+/// A value as it stands in the file; tables, in which there may be secrets, are not repeated.
 fn shown(value: &Value) -> String {
     match value {
         Value::Table(_) => "a table".to_owned(),
+        Value::Array(entries) if !entries.iter().all(Value::is_str) => "a list".to_owned(),
         value => value.to_string(),
     }
 }

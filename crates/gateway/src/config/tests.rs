@@ -1,22 +1,42 @@
+use lapwing::credentials::{CertificateUsage, CipherSuite};
+
 use super::*;
 
 /// The example of the module's documentation.
 const EXAMPLE: &str = include_str!("mod.rs");
 
-fn example() -> String {
-    let lines = EXAMPLE.lines().skip_while(|line| *line != "//! ```toml").skip(1);
+/// The TOML in the documentation of a module, by its place among several.
+pub(super) fn example(module: &str, place: usize) -> String {
+    let mut lines = module.lines();
+    for _ in 0..=place {
+        lines.find(|line| *line == "//! ```toml").unwrap();
+    }
     let lines = lines.take_while(|line| *line != "//! ```").map(|line| line.trim_start_matches("//!").trim_start());
     lines.collect::<Vec<_>>().join("\n")
 }
 
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("/etc/lapwing"))
+}
+
 #[test]
 fn the_documented_example_is_taken_and_names_every_key() {
-    let config = Config::parse(&example()).unwrap();
-    assert_eq!(config.server.as_deref(), Some("coap://lwm2m.example.com:5683"));
+    let config = parse(&example(EXAMPLE, 0)).unwrap();
+    assert_eq!(config.server, Some("coaps://lwm2m.example.com:5684".parse().unwrap()));
+    assert_eq!(config.bootstrap_server, Some("coaps://bootstrap.example.com".parse().unwrap()));
     assert_eq!(config.endpoint.as_deref(), Some("gateway-7"));
     assert_eq!(config.lifetime, Some(300));
     assert_eq!(config.version, Some(Version::V1_1));
     assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/lapwing")));
+    assert!(!config.reset_accounts);
+    let security = SecurityConfig {
+        psk_identity: Some("gateway-7".into()),
+        psk_key: Some(SecretSource::File("/etc/lapwing/psk.hex".into())),
+        sni: Some("lwm2m.example.com".into()),
+        cipher_suites: Some(vec![CipherSuite::PskAes128Ccm8]),
+        ..SecurityConfig::default()
+    };
+    assert_eq!((config.security, config.unknown_time), (security, Some(UnknownTime::Refuse)));
     let device = DeviceConfig {
         manufacturer: Some("Acme".into()),
         model: Some("Gate 7".into()),
@@ -33,13 +53,28 @@ fn the_documented_example_is_taken_and_names_every_key() {
 }
 
 #[test]
+fn the_documented_certificates_are_taken() {
+    let config = parse(&example(EXAMPLE, 1)).unwrap();
+    let file = |name: &str| Some(PathBuf::from(format!("/etc/lapwing/{name}")));
+    let security = SecurityConfig {
+        key: file("client.key").map(SecretSource::File),
+        cert: file("client.pem"),
+        server_cert: file("server.pem"),
+        server_cert_usage: Some(CertificateUsage::DomainIssuedCertificate),
+        ..SecurityConfig::default()
+    };
+    assert_eq!((config.security, config.ca), (security, file("roots.pem")));
+    assert_eq!(parse(&example(EXAMPLE, 2)).unwrap().factory_bootstrap, file("accounts.toml"));
+}
+
+#[test]
 fn an_empty_file_leaves_everything_open() {
-    assert_eq!(Config::parse("").unwrap(), Config::default());
+    assert_eq!(parse("").unwrap(), Config::default());
     assert_eq!(Config::default().device.reboot_command, ["systemctl", "reboot"]);
 }
 
 fn error(text: &str) -> String {
-    Config::parse(text).unwrap_err().to_string()
+    parse(text).unwrap_err().to_string()
 }
 
 #[test]
@@ -62,13 +97,29 @@ fn wrong_values_are_refused_naming_key_value_and_what_was_expected() {
         ("version = '2.0'", "`version` = \"2.0\": expected \"1.0\" or \"1.1\""),
         ("version = 1.1", "`version` = 1.1: expected \"1.0\" or \"1.1\""),
         ("server = 5683", "`server` = 5683: expected a string"),
-        ("server = 'example.com'", "`server` = \"example.com\": expected a URI such as coap://host:5683"),
         (
-            "server = 'coaps://example.com'",
-            "`server` = \"coaps://example.com\": expected a URI such as coap://host:5683 ('coaps' is not built yet: only coap is)",
+            "server = 'example.com'",
+            "`server` = \"example.com\": expected a URI such as coaps://host:5684 or coap://host:5683",
+        ),
+        (
+            "server = 'coap+tcp://example.com'",
+            "`server` = \"coap+tcp://example.com\": expected a URI such as coaps://host:5684 or coap://host:5683 \
+             ('coap+tcp' is not built yet: only coap and coaps (CoAP over UDP, plain and over DTLS) are)",
+        ),
+        (
+            "server-cert-usage = 4",
+            "`server-cert-usage` = 4: expected 0 (of a CA in a trusted path), 1 (the server's, in a trusted path), 2 (the trust anchor) or 3 (the server's)",
+        ),
+        ("unknown-time = 'guess'", "`unknown-time` = \"guess\": expected \"refuse\" or \"skip\""),
+        ("psk-key-file = ''", "`psk-key-file` = \"\": expected the name of a file"),
+        ("psk-key = 123456", "`psk-key`: expected a string"),
+        (
+            "psk-key = '12'
+psk-key-file = 'x'",
+            "`psk-key` and `psk-key-file` exclude each other",
         ),
         ("endpoint = ''", "`endpoint` = \"\": expected 1 to 252 bytes without control characters"),
-        ("binding = 'S'", "`binding` = \"S\": expected \"U\" (plain UDP), the only binding there is yet"),
+        ("binding = 'S'", "`binding` = \"S\": expected \"U\" (UDP), the only binding there is yet"),
         ("device = 1", "`device` = 1: expected a table"),
         ("[device]\ncurrent-time-writable = 'yes'", "`device.current-time-writable` = \"yes\": expected true or false"),
         (
@@ -105,4 +156,20 @@ fn errors_name_the_file() {
     fs::write(&file, "lifetme = 1").unwrap();
     let unknown = Config::load(&file).unwrap_err().to_string();
     assert_eq!(unknown, format!("{}: unknown key `lifetme`; the nearest known one is `lifetime`", file.display()));
+}
+
+#[test]
+fn what_is_not_understood_is_told_without_its_secrets() {
+    for text in [
+        "psk-key = '7365637265742d6b6579",
+        "psk-key = 7365637265742d6b6579x",
+        "psk-key = ['7365637265742d6b6579']",
+        "psk-key = {a = '7365637265742d6b6579'}",
+        "server = [{psk-key = '7365637265742d6b6579'}]",
+        "server = {psk-key = '7365637265742d6b6579'}",
+        "psk_key = '7365637265742d6b6579'",
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("7365637265742d"), "{error:?}");
+    }
 }

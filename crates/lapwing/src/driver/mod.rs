@@ -23,7 +23,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use lapwing_lwm2m::Now;
-use lapwing_lwm2m::account::ShortServerId;
+use lapwing_lwm2m::account::{ServerId, ShortServerId};
 use lapwing_lwm2m::client::{self as engine, Command, Event, Output};
 
 pub use clock::{BootClock, Clock, TokioClock};
@@ -234,7 +234,8 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         }
         let servers =
             self.engine.accounts().filter_map(|account| Some((account.ssid, self.engine.status(account.ssid)?)));
-        self.shared.publish(servers, event);
+        let uris = self.engine.accounts().map(|account| (ServerId::Server(account.ssid), account.uri.clone()));
+        self.shared.publish(servers, uris, event);
     }
 
     fn log(&self, event: &Event) {

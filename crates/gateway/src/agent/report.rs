@@ -1,0 +1,74 @@
+//! What the agent says in the log: a line for each thing that happens.
+
+use std::time::Duration;
+
+use lapwing::{Event, Events, Handle, ServerId, ShortServerId};
+
+/// Says in the log what happens, until the client stops.
+pub(super) async fn report(mut events: Events, endpoint: &str, handle: &Handle) {
+    while let Some(event) = events.next().await {
+        say(event, endpoint, handle);
+    }
+}
+
+fn say(event: Event, endpoint: &str, handle: &Handle) {
+    let at = |server: ShortServerId| named(handle, ServerId::Server(server));
+    match event {
+        Event::AccountsUsed { stored: true } => {
+            tracing::info!(
+                "{endpoint} uses the stored accounts of an earlier bootstrap, not those configured (--reset-accounts forgets them)"
+            );
+        }
+        Event::AccountsUsed { stored: false } => tracing::info!("{endpoint} uses the configured accounts"),
+        Event::AccountsDamaged => {
+            tracing::error!("{endpoint} cannot read the stored accounts: those configured are used")
+        }
+        Event::Registered { server, after } => {
+            tracing::info!("{endpoint} registered at {} in {:.1} ms", at(server), 1e3 * after.as_secs_f64());
+        }
+        Event::RegistrationFailed { server, reason, retry_in } => {
+            tracing::warn!("{endpoint} cannot register at {}: {reason}; {}", at(server), next(retry_in));
+        }
+        Event::ServerLost { server, reason } => {
+            tracing::warn!("{endpoint} lost its registration at {}: {reason}", at(server));
+        }
+        Event::Deregistered { server, back_in: Some(wait) } => {
+            tracing::info!("{endpoint} was disabled by {}; back in {}", at(server), seconds(wait));
+        }
+        Event::Deregistered { server, back_in: None } => tracing::info!("{endpoint} de-registered from {}", at(server)),
+        Event::NotificationLost { server, path } => {
+            tracing::warn!("a notification of {path} was not acknowledged by {}", at(server));
+        }
+        Event::BootstrapBegun => {
+            tracing::info!("{endpoint} is being bootstrapped by {}", named(handle, ServerId::Bootstrap));
+        }
+        Event::BootstrapFinished => {
+            let servers: Vec<String> = handle.status().into_iter().map(|(server, _)| at(server)).collect();
+            tracing::info!("{endpoint} was bootstrapped, to register at {}", servers.join(", "));
+        }
+        Event::BootstrapFailed { reason, retry_in } => {
+            let server = named(handle, ServerId::Bootstrap);
+            tracing::warn!("{endpoint} cannot be bootstrapped by {server}: {reason}; {}", next(retry_in));
+        }
+        Event::BootstrapAccountPurged => {
+            tracing::info!("{endpoint} has forgotten its bootstrap server, as it was told to")
+        }
+        event => tracing::debug!(?event),
+    }
+}
+
+/// The server's URI.
+fn named(handle: &Handle, server: ServerId) -> String {
+    handle.uri(server).map_or_else(|| format!("server {server}"), |uri| uri.to_string())
+}
+
+fn next(retry_in: Option<Duration>) -> String {
+    retry_in.map_or_else(
+        || "waiting for the network to change".to_owned(),
+        |wait| format!("trying again in {}", seconds(wait)),
+    )
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
