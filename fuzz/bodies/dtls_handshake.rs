@@ -1,9 +1,10 @@
 //! What must hold for any bytes that come as the body of a handshake record. The fuzzer and the stable tests call the same function.
 
 use lapwing_dtls::credentials::CertificateType;
+use lapwing_dtls::crypto::Kind;
 use lapwing_dtls::handshake::{
-    CertificateRequest, Certificates, ClientHello, Complete, Fragments, HandshakeType, HelloVerifyRequest,
-    NewSessionTicket, Reassembly, ServerHello, Taken,
+    CertificateRequest, Certificates, ClientHello, ClientKeyExchange, Complete, Fragments, HandshakeType,
+    HelloVerifyRequest, NewSessionTicket, Reassembly, ServerHello, ServerKeyExchange, Signed, Taken,
 };
 
 pub(crate) fn check(body: &[u8]) {
@@ -75,6 +76,27 @@ fn message(kind: HandshakeType, body: &[u8]) {
         HandshakeType::CertificateRequest => {
             let Some(request) = CertificateRequest::parse(body) else { return };
             assert!(!request.types.is_empty() && request.signature_schemes.iter().count() > 0);
+        }
+        HandshakeType::ServerKeyExchange => {
+            for kind in [Kind::Psk, Kind::EcdheEcdsa] {
+                let Some(exchange) = ServerKeyExchange::parse(body, kind) else { continue };
+                written.clear();
+                exchange.put(&mut written);
+                assert_eq!(written, body);
+            }
+        }
+        HandshakeType::ClientKeyExchange => {
+            for kind in [Kind::Psk, Kind::EcdheEcdsa] {
+                let Some(exchange) = ClientKeyExchange::parse(body, kind) else { continue };
+                written.clear();
+                exchange.put(&mut written);
+                assert_eq!(written, body);
+            }
+        }
+        HandshakeType::CertificateVerify => {
+            let Some(signed) = Signed::parse(body) else { return };
+            signed.put(&mut written);
+            assert_eq!(written, body);
         }
         HandshakeType::NewSessionTicket => {
             let Some(ticket) = NewSessionTicket::parse(body) else { return };

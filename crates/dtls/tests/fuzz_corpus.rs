@@ -1,10 +1,12 @@
-//! Replays the corpora of the fuzz targets, with every truncation and a million mutations of each, through the bodies of those targets.
+//! Replays the corpora of the fuzz targets, with every truncation and many mutations of each, through the bodies of those targets.
 
 use std::fs;
 use std::path::Path;
 
 use sim::Mutator;
 
+#[path = "../../../fuzz/bodies/dtls_certificate.rs"]
+mod dtls_certificate;
 #[path = "../../../fuzz/bodies/dtls_handshake.rs"]
 mod dtls_handshake;
 #[path = "../../../fuzz/bodies/dtls_record.rs"]
@@ -31,6 +33,17 @@ fn every_datagram_of_the_corpus_and_every_truncation_of_it() {
 #[test]
 fn every_handshake_record_of_the_corpus_and_every_truncation_of_it() {
     every_truncation(&corpus("dtls_handshake"), dtls_handshake::check);
+}
+
+#[test]
+fn every_certificate_of_the_corpus_and_every_truncation_of_it() {
+    every_truncation(&corpus("dtls_certificate"), dtls_certificate::check);
+}
+
+#[test]
+fn five_thousand_mutations_of_certificates() {
+    let mut mutator = Mutator::seeded(5280, corpus("dtls_certificate"));
+    (0..5000).for_each(|_| dtls_certificate::check(mutator.next()));
 }
 
 #[test]

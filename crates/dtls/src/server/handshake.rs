@@ -71,8 +71,8 @@ pub(super) struct Arrival {
 pub(super) struct Handshake {
     config: Arc<ServerConfig>,
     pub(super) started: Duration,
-    hello_sequence: u16,
     client_random: [u8; 32],
+    cookie: Vec<u8>,
     state: State,
     exchange: Exchange<SocketAddr>,
     /// An alert was sent: one is enough.
@@ -122,8 +122,8 @@ impl Handshake {
         exchange.send(context.now, context.outbox);
         Ok(Self {
             started: context.now,
-            hello_sequence: arrival.sequence,
             client_random: hello.random,
+            cookie: hello.cookie.to_vec(),
             state,
             exchange,
             alerted: false,
@@ -156,9 +156,10 @@ impl Handshake {
         size_of::<Self>() + self.exchange.memory() + peer
     }
 
-    /// Whether this ClientHello, with the same cookie, is the one that began this handshake.
-    pub(super) fn is_begun_by(&self, sequence: u16, hello: &ClientHello<'_>) -> bool {
-        self.hello_sequence == sequence && self.client_random == hello.random
+    /// Whether this ClientHello is the one that began this handshake. A client that gets another cookie answers with that one: whoever
+    /// repeats what was seen on the way, whatever is changed in it, only has the same flight sent again.
+    pub(super) fn is_begun_by(&self, hello: &ClientHello<'_>) -> bool {
+        self.client_random == hello.random && self.cookie == hello.cookie
     }
 
     /// The client did not get our flight.

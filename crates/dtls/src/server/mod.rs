@@ -249,7 +249,7 @@ impl Server {
             return self.ask_for_cookie(now, from, number, fragment.sequence, &hello);
         }
         if let Some(handshake) = self.handshakes.get_mut(&from)
-            && handshake.is_begun_by(fragment.sequence, &hello)
+            && handshake.is_begun_by(&hello)
         {
             return handshake.repeat(context!(self, now, from));
         }
