@@ -1,173 +1,26 @@
 //! The bootstrap interface of a server (LwM2M core 1.1 section 6.1.7), against clients made of raw CoAP messages: what is
 //! sent and in which order, and what a client can do to a session.
 
+mod bootstrap_common;
 mod server_common;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
+use bootstrap_common::{Bench, EP, account, configuration, gw, plan};
 use lapwing_coap::{
     ContentFormat,
     wire::{Code, MessageType, option},
 };
 use lapwing_dtls::credentials::Psk;
 use lapwing_lwm2m::{
-    Now,
     definitions::{security, server},
-    model::{Instance, Node, Path, Resource},
+    model::{Instance, Node, Path},
     server::{
-        Channel, RequestError, SecurityInfo,
-        bootstrap::{
-            Config, Configuration, ConfigurationError, Event, Happening, OnRefusal, Output, Plan, Server, Task,
-        },
+        RequestError, SecurityInfo,
+        bootstrap::{Configuration, ConfigurationError, Happening, OnRefusal, Plan, Task},
     },
 };
 use server_common::{Msg, address, seconds};
-
-/// The bootstrap engine, and all that it has said.
-struct Bench {
-    server: Server,
-    now: Duration,
-    events: Vec<Event>,
-    sent: Vec<(SocketAddr, Msg)>,
-    wait: Option<Duration>,
-    next_id: u16,
-}
-
-impl Bench {
-    fn new() -> Bench {
-        Bench::with(|_| ())
-    }
-
-    fn with(configure: impl FnOnce(&mut Config)) -> Bench {
-        let mut config = Config::default();
-        configure(&mut config);
-        let now = seconds(1_000);
-        let server = Server::new(Now::from_elapsed(now), config, [7; 32]);
-        Bench { server, now, events: Vec::new(), sent: Vec::new(), wait: None, next_id: 100 }
-    }
-
-    fn now(&self) -> Now {
-        Now::from_elapsed(self.now)
-    }
-
-    fn plan(&mut self, endpoint: &str, plan: Plan) {
-        self.server.set_plan(self.now(), endpoint, Some(plan));
-    }
-
-    fn poll(&mut self) {
-        let mut buffer = Vec::new();
-        loop {
-            match self.server.poll_output(&mut buffer) {
-                Output::Transmit(channel, to, datagram) => {
-                    assert_eq!(channel, Channel::Plain);
-                    self.sent.push((to, Msg::parse(datagram)));
-                }
-                Output::Event(event) => self.events.push(event),
-                Output::Wait(at, _) => {
-                    self.wait = at;
-                    return;
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, from: SocketAddr, message: &Msg) {
-        self.server.handle_datagram(self.now(), Channel::Plain, from, &message.bytes());
-        self.poll();
-    }
-
-    fn run(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.poll();
-        while let Some(at) = self.wait.filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.server.handle_timeout(self.now());
-            self.poll();
-        }
-        self.now = end;
-    }
-
-    fn take(&mut self, to: SocketAddr) -> Vec<Msg> {
-        let (taken, kept) = std::mem::take(&mut self.sent).into_iter().partition(|(address, _)| *address == to);
-        self.sent = kept;
-        taken.into_iter().map(|(_, message)| message).collect()
-    }
-
-    fn take_one(&mut self, to: SocketAddr) -> Msg {
-        let taken = self.take(to);
-        assert_eq!(taken.len(), 1, "one message was expected: {taken:#?}");
-        taken.into_iter().next().expect("there is one")
-    }
-
-    fn con(&mut self, code: Code, uri: &str) -> Msg {
-        self.next_id = self.next_id.wrapping_add(1);
-        Msg::new(MessageType::Con, code, self.next_id, &self.next_id.to_be_bytes()).uri(uri)
-    }
-
-    /// Sends a request and gives the answer.
-    fn ask(&mut self, from: SocketAddr, code: Code, uri: &str) -> Msg {
-        self.sent.clear();
-        let request = self.con(code, uri);
-        self.deliver(from, &request);
-        let (_, answer) = self.sent.remove(0);
-        assert_eq!((answer.id, answer.kind), (request.id, MessageType::Ack));
-        answer
-    }
-
-    /// Asks for a bootstrap, and gives the first task.
-    fn begin(&mut self, from: SocketAddr, uri: &str) -> Msg {
-        let answer = self.ask(from, Code::POST, uri);
-        assert_eq!(answer.code, Code::CHANGED, "{}", answer.text());
-        self.take_one(from)
-    }
-
-    /// Answers a task, and gives the next one.
-    fn next(&mut self, from: SocketAddr, task: &Msg, code: Code) -> Msg {
-        self.deliver(from, &task.answer(code));
-        self.take_one(from)
-    }
-
-    /// What has happened, without what is only sent and answered.
-    fn happened(&mut self) -> Vec<String> {
-        let told = std::mem::take(&mut self.events).into_iter().filter_map(|event| match event.what {
-            Happening::Requested { .. } => Some("requested".to_owned()),
-            Happening::Begun => Some("begun".to_owned()),
-            Happening::Finished => Some("finished".to_owned()),
-            Happening::Failed(why) => Some(why.to_string()),
-            _ => None,
-        });
-        told.collect()
-    }
-}
-
-const EP: &str = "/bs?ep=gw";
-
-fn gw() -> SocketAddr {
-    address(1)
-}
-
-fn account(bootstrap: bool, ssid: u16) -> Vec<(u16, Resource)> {
-    vec![
-        (security::LWM2M_SERVER_URI, "coaps://192.0.2.9".into()),
-        (security::BOOTSTRAP_SERVER, bootstrap.into()),
-        (security::SECURITY_MODE, 0.into()),
-        (security::PUBLIC_KEY_OR_IDENTITY, b"id".as_slice().into()),
-        (security::SECRET_KEY, b"very secret".as_slice().into()),
-        (security::SHORT_SERVER_ID, ssid.into()),
-    ]
-}
-
-fn configuration() -> Configuration {
-    Configuration::new().delete(Path::object(0)).delete(Path::object(1)).instance(0, 1, account(false, 101)).instance(
-        1,
-        0,
-        [(server::SHORT_SERVER_ID, 101.into()), (server::LIFETIME, 60.into())],
-    )
-}
-
-fn plan() -> Plan {
-    Plan::apply(configuration()).expect("it is one")
-}
 
 fn summary(task: &Msg) -> String {
     format!("{} {}", task.code, task.path())

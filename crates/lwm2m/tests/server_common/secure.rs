@@ -1,6 +1,6 @@
 //! Clients of raw CoAP messages over real DTLS associations.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_coap::{
     ContentFormat,
@@ -35,6 +35,36 @@ pub fn bench_with(endpoints: &[&str], configure: impl FnOnce(&mut ServerConfig))
     bench
 }
 
+/// A server that a [`Device`] exchanges datagrams with.
+pub trait Host {
+    fn time(&self) -> Duration;
+    /// Does all that the server wants.
+    fn poll(&mut self);
+    /// A datagram for the secure socket.
+    fn deliver_secure(&mut self, from: SocketAddr, datagram: &[u8]);
+    /// What the secure socket has sent and nobody took.
+    fn records(&mut self) -> &mut Vec<(SocketAddr, Vec<u8>)>;
+}
+
+impl Host for Bench {
+    fn time(&self) -> Duration {
+        self.now
+    }
+
+    fn poll(&mut self) {
+        Bench::poll(self);
+    }
+
+    fn deliver_secure(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.server.handle_datagram(self.now(), Channel::Secure, from, datagram);
+        Bench::poll(self);
+    }
+
+    fn records(&mut self) -> &mut Vec<(SocketAddr, Vec<u8>)> {
+        &mut self.records
+    }
+}
+
 /// A client of the secure socket.
 pub struct Device {
     pub dtls: dtls::Client,
@@ -67,28 +97,28 @@ impl Device {
     }
 
     /// A client that holds the key of `<endpoint>-id`, with its session established.
-    pub fn of(bench: &mut Bench, address: SocketAddr, endpoint: &str) -> Device {
+    pub fn of(bench: &mut impl Host, address: SocketAddr, endpoint: &str) -> Device {
         let mut device = Device::new(address, dtls::ClientConfig::psk(psk(&format!("{endpoint}-id"))));
         device.connect(bench);
         assert_eq!(device.established.len(), 1, "{:?}", device.failed);
         device
     }
 
-    pub fn connect(&mut self, bench: &mut Bench) {
-        self.dtls.connect(bench.now, None);
+    pub fn connect(&mut self, bench: &mut impl Host) {
+        self.dtls.connect(bench.time(), None);
         self.pump(bench);
     }
 
     /// Exchanges datagrams until nobody has anything to say.
-    pub fn pump(&mut self, bench: &mut Bench) {
+    pub fn pump(&mut self, bench: &mut impl Host) {
         bench.poll();
         let mut buffer = Vec::new();
         loop {
             let mut quiet = true;
-            let (own, others) = std::mem::take(&mut bench.records).into_iter().partition(|(to, _)| *to == self.address);
-            bench.records = others;
+            let (own, others) = std::mem::take(bench.records()).into_iter().partition(|(to, _)| *to == self.address);
+            *bench.records() = others;
             for (_, record) in own {
-                self.dtls.handle_datagram(bench.now, &record);
+                self.dtls.handle_datagram(bench.time(), &record);
                 quiet = false;
             }
             while let Some(event) = self.dtls.poll_event() {
@@ -105,8 +135,7 @@ impl Device {
                 self.dtls.poll_transmit(&mut buffer)
             } {
                 self.sent.push(buffer[range.clone()].to_vec());
-                bench.server.handle_datagram(bench.now(), Channel::Secure, self.address, &buffer[range]);
-                bench.poll();
+                bench.deliver_secure(self.address, &buffer[range]);
                 quiet = false;
             }
             if quiet {
@@ -115,7 +144,7 @@ impl Device {
         }
     }
 
-    pub fn send(&mut self, bench: &mut Bench, message: &Msg) {
+    pub fn send(&mut self, bench: &mut impl Host, message: &Msg) {
         self.dtls.send(&message.bytes()).expect("there is an association");
         self.pump(bench);
     }
@@ -126,7 +155,7 @@ impl Device {
     }
 
     /// Answers each ping, as every CoAP endpoint does (RFC 7252 section 4.3), and gives how many there were.
-    pub fn answer_pings(&mut self, bench: &mut Bench) -> usize {
+    pub fn answer_pings(&mut self, bench: &mut impl Host) -> usize {
         let is_ping = |message: &Msg| message.kind == MessageType::Con && message.code == Code::EMPTY;
         let (pings, others): (Vec<_>, Vec<_>) = self.take().into_iter().partition(is_ping);
         self.inbox.extend(others);
@@ -142,7 +171,7 @@ impl Device {
     }
 
     /// Sends a request and gives the answer; other messages stay.
-    pub fn ask(&mut self, bench: &mut Bench, request: &Msg) -> Msg {
+    pub fn ask(&mut self, bench: &mut impl Host, request: &Msg) -> Msg {
         self.send(bench, request);
         let at = self.inbox.iter().position(|answer| answer.id == request.id && answer.kind == MessageType::Ack);
         self.inbox.remove(at.unwrap_or_else(|| panic!("no answer among {:#?}", self.inbox))).expect("it is there")
