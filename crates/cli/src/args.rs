@@ -129,6 +129,9 @@ pub(crate) struct SecurityOptions {
     /// The server's name, sent to it and expected in its certificate; the URI's host by default.
     #[arg(long, value_name = "NAME")]
     pub(crate) sni: Option<String>,
+    /// Whether Connection IDs are offered, by which an association outlives a change of address: true (default) or false.
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) connection_id: Option<bool>,
     /// Certificates while the time is unknown: `refuse` them (default), or `skip` their validity.
     #[arg(long, value_name = "POLICY", value_parser = unknown_time)]
     pub(crate) unknown_time: Option<UnknownTime>,

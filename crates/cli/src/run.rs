@@ -40,6 +40,7 @@ fn configuration(options: RunOptions) -> Result<Config, Failure> {
     config.reset_accounts |= options.reset_accounts;
     config.ca = options.security.ca.clone().or(config.ca);
     config.unknown_time = options.security.unknown_time.or(config.unknown_time);
+    config.connection_id = options.security.connection_id.or(config.connection_id);
     config.security = security(options.security).or(environment()?).or(config.security);
     Ok(config)
 }

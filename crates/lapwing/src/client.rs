@@ -56,6 +56,7 @@ impl Client {
             reset_accounts: false,
             trust_anchors: Vec::new(),
             unknown_time: UnknownTime::default(),
+            connection_id: true,
             objects: Vec::new(),
             state: None,
             port: 0,
@@ -106,6 +107,7 @@ pub struct Builder {
     reset_accounts: bool,
     trust_anchors: Vec<Vec<u8>>,
     unknown_time: UnknownTime,
+    connection_id: bool,
     objects: Vec<Arc<dyn Erased>>,
     state: Option<PathBuf>,
     port: u16,
@@ -125,7 +127,7 @@ impl Builder {
 
     /// Adds a server of which more is to be said, such as the security that a `coaps` URI needs:
     ///
-    /// ```no_run
+    /// ```
     /// use lapwing::{Client, Security, ServerAccount};
     ///
     /// let security = Security::psk("gateway-7", *b"sixteen secret b")?;
@@ -161,6 +163,13 @@ impl Builder {
     /// What becomes of a server's certificate while the time is not known, where its validity counts; it is refused by default.
     pub fn unknown_time(mut self, policy: UnknownTime) -> Self {
         self.unknown_time = policy;
+        self
+    }
+
+    /// Whether DTLS Connection IDs are offered (RFC 9146), by which an association outlives a change of the client's address; they are by
+    /// default.
+    pub fn connection_id(mut self, offered: bool) -> Self {
+        self.connection_id = offered;
         self
     }
 
@@ -224,6 +233,9 @@ impl Builder {
         config.reset_accounts = self.reset_accounts;
         config.trust_anchors = self.trust_anchors;
         config.unknown_time = self.unknown_time;
+        if !self.connection_id {
+            config.dtls.connection_id = None;
+        }
         config.validate()?;
         Ok(Client {
             config,

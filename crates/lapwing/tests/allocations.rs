@@ -49,7 +49,13 @@ struct Ends {
 impl Net for Line {
     type Socket = Line;
 
-    fn connect(&self, _: &str, _: u16, _: Option<Previous>) -> impl Future<Output = io::Result<Line>> + Send + 'static {
+    fn connect(
+        &self,
+        _: &str,
+        _: u16,
+        _: Option<Previous>,
+        _: Option<u16>,
+    ) -> impl Future<Output = io::Result<Line>> + Send + 'static {
         std::future::ready(Ok(self.clone()))
     }
 

@@ -121,7 +121,7 @@ async fn a_client_is_managed_over_ipv6() {
 #[tokio::test]
 async fn a_stranger_is_not_heard() {
     let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let mut socket = Udp::default().connect("127.0.0.1", peer.local_addr().unwrap().port(), None).await.unwrap();
+    let mut socket = Udp::default().connect("127.0.0.1", peer.local_addr().unwrap().port(), None, None).await.unwrap();
     let stranger = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let client = SocketAddr::from(([127, 0, 0, 1], socket.local().port()));
     stranger.send_to(b"stranger", client).await.unwrap();

@@ -59,7 +59,8 @@ impl Agent {
             })
             .reset_accounts(config.reset_accounts)
             .trust_anchors(trust_anchors)
-            .unknown_time(config.unknown_time.unwrap_or_default());
+            .unknown_time(config.unknown_time.unwrap_or_default())
+            .connection_id(config.connection_id.unwrap_or(true));
         for account in accounts.servers {
             builder = builder.account(account);
         }

@@ -23,6 +23,11 @@ fn say(event: Event, endpoint: &str, handle: &Handle) {
         Event::AccountsDamaged => {
             tracing::error!("{endpoint} cannot read the stored accounts: those configured are used")
         }
+        Event::Secured { server, resumed, connection_id } => {
+            let how = if resumed { "resumed a session" } else { "shook hands" };
+            let outlives = if connection_id { "with" } else { "without" };
+            tracing::info!("{endpoint} {how} with {}, {outlives} Connection ID", at(server));
+        }
         Event::Registered { server, after } => {
             tracing::info!("{endpoint} registered at {} in {:.1} ms", at(server), 1e3 * after.as_secs_f64());
         }

@@ -14,6 +14,7 @@
 //! psk-key-file = "/etc/lapwing/psk.hex"                # in hexadecimal; or `psk-key` with the digits themselves
 //! sni = "lwm2m.example.com"                            # the server's name; by default the host of the URI
 //! cipher-suites = ["TLS_PSK_WITH_AES_128_CCM_8"]       # by default all that go with the credentials
+//! connection-id = true                                 # offered, so that the association outlives a change of address
 //! unknown-time = "refuse"                              # certificates while the time is unknown: or "skip" their validity
 //!
 //! [device]                                   # object 3; what is not given here is asked of the machine
@@ -96,6 +97,8 @@ pub struct Config {
     pub ca: Option<PathBuf>,
     /// What certificates are worth while the time is not known; they are refused by default.
     pub unknown_time: Option<UnknownTime>,
+    /// Whether DTLS Connection IDs are offered (RFC 9146); they are by default.
+    pub connection_id: Option<bool>,
     /// Values of object 3.
     pub device: DeviceConfig,
 }
@@ -333,6 +336,7 @@ impl Config {
             security: SecurityConfig::read(&mut root)?,
             ca: root.file("ca")?,
             unknown_time: root.text("unknown-time", unknown_time)?,
+            connection_id: root.boolean("connection-id")?,
             device: DeviceConfig::read(root.section("device")?)?,
         };
         root.text("binding", binding)?;

@@ -36,7 +36,8 @@ fn the_documented_example_is_taken_and_names_every_key() {
         cipher_suites: Some(vec![CipherSuite::PskAes128Ccm8]),
         ..SecurityConfig::default()
     };
-    assert_eq!((config.security, config.unknown_time), (security, Some(UnknownTime::Refuse)));
+    assert_eq!(config.security, security);
+    assert_eq!((config.unknown_time, config.connection_id), (Some(UnknownTime::Refuse), Some(true)));
     let device = DeviceConfig {
         manufacturer: Some("Acme".into()),
         model: Some("Gate 7".into()),

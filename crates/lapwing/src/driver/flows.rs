@@ -44,7 +44,7 @@ impl<N: Net> Flows<N> {
     pub(super) fn open(&mut self, id: FlowId, target: Target) {
         let previous = self.history.iter().find(|(uri, _)| *uri == target.uri).map(|(_, previous)| *previous);
         tracing::debug!(server = %target.server, host = target.host(), port = target.port(), "connecting");
-        let opening = Box::pin(self.net.connect(target.host(), target.port(), previous));
+        let opening = Box::pin(self.net.connect(target.host(), target.port(), previous, target.local_port));
         self.flows.push(Flow { id, target, way: Way::Opening(opening), event: None });
     }
 
@@ -122,7 +122,9 @@ impl<N: Net> Flow<N> {
                 let (way, event) = match opened {
                     Ok(socket) => {
                         tracing::debug!(server = %self.target.server, local = %socket.local(), peer = %socket.peer(), "connected");
-                        (Way::Open { socket, answered: false }, FlowEvent::Opened)
+                        self.event = Some(FlowEvent::Opened);
+                        let port = socket.local().port();
+                        (Way::Open { socket, answered: false }, FlowEvent::Bound(port))
                     }
                     Err(error) => {
                         let (server, host) = (self.target.server, self.target.host());

@@ -13,7 +13,7 @@ pub trait Net: Send + 'static {
     type Socket: Socket;
 
     /// Resolves the name anew and connects. `previous` is what the last attempt used: if it was of use it is preferred, if not, the
-    /// address after it is taken.
+    /// address after it is taken. `from` is the local port to start from if it is free: the peer knows the client by it.
     ///
     /// # Errors
     /// When the name is not known, or no way leads there now.
@@ -22,6 +22,7 @@ pub trait Net: Send + 'static {
         host: &str,
         port: u16,
         previous: Option<Previous>,
+        from: Option<u16>,
     ) -> impl Future<Output = io::Result<Self::Socket>> + Send + 'static;
 
     /// Gives the socket back, or another one to the same peer if the way there starts from another address of this machine now.
@@ -86,13 +87,17 @@ impl Net for Udp {
         host: &str,
         port: u16,
         previous: Option<Previous>,
+        from: Option<u16>,
     ) -> impl Future<Output = io::Result<UdpPeer>> + Send + 'static {
         let (host, local) = (host.to_owned(), self.port);
         async move {
             let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), port)).await?.collect();
             let peer = Previous::choose(previous, &addresses)
                 .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
-            UdpPeer::connect(local, peer)
+            match from.filter(|_| local == 0).map(|from| UdpPeer::connect(from, peer)) {
+                Some(Ok(socket)) => Ok(socket),
+                _ => UdpPeer::connect(local, peer),
+            }
         }
     }
 
@@ -196,8 +201,8 @@ mod tests {
     async fn a_local_port_is_kept_for_both_families() {
         let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let net = Udp::from_port(free);
-        let over_ipv4 = net.connect("127.0.0.1", 9, None).await.unwrap();
-        let over_ipv6 = net.connect("::1", 9, None).await.unwrap();
+        let over_ipv4 = net.connect("127.0.0.1", 9, None, None).await.unwrap();
+        let over_ipv6 = net.connect("::1", 9, None, None).await.unwrap();
         assert_eq!((over_ipv4.local().port(), over_ipv6.local().port()), (free, free));
         assert_eq!(
             (over_ipv4.peer().to_string(), over_ipv6.peer().to_string()),
@@ -208,9 +213,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_earlier_port_is_taken_again_while_it_is_free() {
+        let first = Udp::default().connect("127.0.0.1", 9, None, None).await.unwrap();
+        let port = first.local().port();
+        let beside = Udp::default().connect("127.0.0.1", 9, None, Some(port)).await.unwrap();
+        assert_ne!(beside.local().port(), port, "it was taken");
+        drop(first);
+        let again = Udp::default().connect("127.0.0.1", 9, None, Some(port)).await.unwrap();
+        assert_eq!(again.local().port(), port);
+    }
+
+    #[tokio::test]
     async fn a_host_that_refuses_says_so() {
         let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let socket = Udp::default().connect("127.0.0.1", free, None).await.unwrap();
+        let socket = Udp::default().connect("127.0.0.1", free, None, None).await.unwrap();
         socket.send(b"anybody?").unwrap();
         let refused = socket.send(b"nobody?");
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);

@@ -86,6 +86,7 @@ impl Net for Line {
         host: &str,
         port: u16,
         previous: Option<Previous>,
+        _: Option<u16>,
     ) -> impl Future<Output = io::Result<LineSocket>> + Send + 'static {
         self.lookups.lock().unwrap().push((host.to_owned(), port, previous));
         let opened = match self.outcomes.lock().unwrap().pop_front() {
