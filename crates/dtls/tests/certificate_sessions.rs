@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     Scene, Seen, Told, client_config,
@@ -80,6 +80,28 @@ fn a_session_is_resumed_after_a_restart_of_the_client() {
         assert!(again(&mut scene, Session::from_bytes(&bytes)).resumed, "{way}");
         scene.assert_alive(&way);
         assert!((0..bytes.len()).all(|length| Session::from_bytes(&bytes[..length]).is_none()));
+    }
+}
+
+#[test]
+fn a_resumption_survives_loss_doubling_and_reordering() {
+    for (way, config) in ways() {
+        for seed in 0..20 {
+            let mut client = config.clone();
+            client.tickets = seed % 2 == 0;
+            client.retransmission.most = 9;
+            let mut scene = established(client, server_config());
+            let session = scene.client.session().cloned();
+            let cable = Cable::new().latency(Duration::from_millis(30)).loss(0.2).duplication(0.2);
+            scene.world.set_cable(cable.reordering(0.2, Duration::from_millis(500)));
+            scene.seen.clear();
+            scene.connect(session);
+            scene.run(seconds(300));
+            let label = format!("{way} {seed}: {:?}", scene.seen);
+            assert!(scene.handshake().resumed, "{label}");
+            scene.world.set_cable(Cable::new());
+            scene.assert_alive(&label);
+        }
     }
 }
 
