@@ -90,7 +90,8 @@ macro_rules! context {
 }
 
 impl Client {
-    /// A client without an association. `seed` must be unpredictable: randoms and Connection IDs are drawn from it.
+    /// A client without an association. `seed` must be secret, unpredictable and never used twice: randoms, Connection IDs and
+    /// the keys of key exchanges are drawn from it.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
         Self {
