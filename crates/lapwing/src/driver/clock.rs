@@ -28,7 +28,8 @@ pub trait Clock: Send + 'static {
     /// The time now.
     fn now(&self) -> Now;
 
-    /// Ready when `deadline`, in [`Now::elapsed`], has come. A later call replaces the deadline of the one before; `None` never comes.
+    /// Ready when `deadline`, in [`Now::elapsed`], has come, or when [`Now::unix`] has jumped. A later call replaces the deadline of the
+    /// one before; `None` never comes.
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()>;
 }
 
@@ -37,7 +38,12 @@ pub trait Clock: Send + 'static {
 pub struct BootClock {
     timer: AsyncFd<OwnedFd>,
     armed: Option<Duration>,
+    /// Readable when the wall clock was set.
+    wall: AsyncFd<OwnedFd>,
 }
+
+/// When the timer that watches the wall clock expires, in seconds since 1970: in the year 2255.
+const FAR: i64 = 9_000_000_000;
 
 impl BootClock {
     /// A clock with its alarm. Needs a tokio runtime with I/O around it.
@@ -47,7 +53,24 @@ impl BootClock {
     pub fn new() -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let timer = readable(timer)?;
-        Ok(Self { timer, armed: None })
+        let wall = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let spec = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec { tv_sec: FAR, tv_nsec: 0 },
+        };
+        timerfd_settime(&wall, TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET, &spec)?;
+        Ok(Self { timer, armed: None, wall: readable(wall)? })
+    }
+
+    /// Whether the wall clock was set since the last call: what waited for the time to be known can go on.
+    fn was_set(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(Ok(mut guard)) = self.wall.poll_read_ready(cx) else { return false };
+        // ECANCELED tells that it was set; the timer goes on watching.
+        let told = rustix::io::read(self.wall.get_ref(), &mut [0; 8]);
+        guard.clear_ready();
+        drop(guard);
+        // Nothing is readable yet after a wake-up for nothing: the next one must be waited for.
+        told != Err(rustix::io::Errno::AGAIN) || self.was_set(cx)
     }
 
     fn arm(&mut self, deadline: Option<Duration>) {
@@ -75,6 +98,9 @@ impl Clock for BootClock {
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
         if deadline != self.armed {
             self.arm(deadline);
+        }
+        if self.was_set(cx) {
+            return Poll::Ready(());
         }
         let Some(deadline) = deadline else { return Poll::Pending };
         loop {
