@@ -71,15 +71,16 @@ impl Cable {
         Self { reordering: probability, reordering_delay: delay, ..self }
     }
 
-    /// How many bytes go in per second, at least 1: datagrams queue for their turn before they travel, up to [`Cable::queue`]. Without it all go in
-    /// at once.
+    /// How many bytes go in per second, at least 1: datagrams queue for their turn before they travel, up to [`Cable::queue`].
+    /// Without it all go in at once.
     #[must_use]
     pub const fn bandwidth(self, bytes_per_second: u64) -> Self {
         assert!(bytes_per_second > 0, "nothing goes through a cable without bandwidth");
         Self { bandwidth: Some(bytes_per_second), ..self }
     }
 
-    /// How many bytes may wait for their turn; a datagram beyond is lost, which does not draw on chance. Only with [`Cable::bandwidth`].
+    /// How many bytes may wait for their turn; a datagram beyond is lost, which does not draw on chance. Only with
+    /// [`Cable::bandwidth`].
     #[must_use]
     pub const fn queue(self, bytes: usize) -> Self {
         Self { queue: bytes, ..self }

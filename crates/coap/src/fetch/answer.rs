@@ -49,7 +49,7 @@ impl Fetch {
         match self.flights.answered(number) {
             None => self.counters.unmatched += 1,
             Some(request) => {
-                self.account(now, number, &request, &message);
+                self.account(now, number, &request);
                 match bad_option {
                     Some(option) => self.fail(Failure::BadOption(option)),
                     None => self.take(now, &request, &message),
@@ -77,7 +77,7 @@ impl Fetch {
     }
 
     /// What the coming of an answer tells of the path.
-    fn account(&mut self, now: Duration, number: u32, request: &Request, message: &Message<'_>) {
+    fn account(&mut self, now: Duration, number: u32, request: &Request) {
         self.confirmable.take_if(|confirmable| confirmable.number == number);
         (self.silences, self.probe) = (0, false);
         let rtt = now.saturating_sub(request.sent_at);
@@ -85,16 +85,9 @@ impl Fetch {
         if !request.repeated || self.rtt.is_unknown() {
             self.rtt.sample(rtt);
         }
-        if message.kind == MessageType::Ack {
-            self.trail.answered_without_id();
-        } else {
-            self.trail.answered(message.id);
-        }
         if request.fate == Fate::Lost {
             self.counters.spurious += 1;
-            if request.charged {
-                self.cubic.on_spurious_loss();
-            }
+            self.cubic.on_spurious_loss();
             return;
         }
         let answered = Answered {

@@ -57,6 +57,7 @@ pub struct Resource<'a> {
 pub struct Resume<'a> {
     /// How many bytes are there, from the first.
     pub offset: u64,
-    /// The ETag that they came with, as [`Head`](super::Head) told: without one, or when the body has another one now, the fetch starts over.
+    /// The ETag that they came with, as [`Head`](super::Head) told: without one, or when the body has another one now, the fetch
+    /// starts over.
     pub etag: &'a [u8],
 }

@@ -1,6 +1,9 @@
-//! CUBIC (RFC 9438), in bytes, with HyStart++ (RFC 9406).
+//! CUBIC (RFC 9438), in bytes, with HyStart++ (RFC 9406) and Veno's test for losses that are no congestion.
 //!
 //! Recovery is that of RFC 9002 section 7.3.2: one reduction a round trip, for what was sent before the last one counts no more.
+//!
+//! Veno (Fu and Liew, "TCP Veno", IEEE JSAC 21(2), 2003) looks at the queue when something is lost: where less than three segments
+//! of the window wait on the way, the loss is taken for one of the link, and the window is lowered by little.
 
 use std::time::Duration;
 
@@ -13,6 +16,9 @@ pub(super) struct Cubic {
     segment: f64,
     state: State,
     hystart: Hystart,
+    queue: Queue,
+    /// The share of answers that were lost, smoothed.
+    loss: f64,
     /// What was sent up to here does not reduce the window again.
     recovery: Option<Duration>,
     last_answer: Duration,
@@ -30,8 +36,9 @@ struct State {
     prior: f64,
     /// When congestion avoidance began, and K, the seconds from then to the plateau.
     epoch: Option<(Duration, f64)>,
-    /// W_est: what Reno would have.
+    /// W_est: what Reno would have, and by how much of a segment a round trip it grows until it has reached `prior`.
     reno: f64,
+    alpha: f64,
 }
 
 /// The state before a reduction, and how many losses have caused it.
@@ -42,12 +49,19 @@ struct Undo {
 }
 
 impl Cubic {
-    /// C, in segments per second cubed (RFC 9438 section 5.1).
+    /// C, in segments per second cubed (RFC 9438 section 4.1).
     const C: f64 = 0.4;
     /// beta_cubic (RFC 9438 section 4.6).
     const BETA: f64 = 0.7;
     /// alpha_cubic (RFC 9438 section 4.3).
     const ALPHA: f64 = 3.0 * (1.0 - Self::BETA) / (1.0 + Self::BETA);
+    /// What is left of the window after a loss that is no congestion. (Veno's own 0.8 is for one-way losses and Reno; here both the
+    /// request and the answer can be lost.)
+    const BETA_RANDOM: f64 = 0.95;
+    /// Where more than this share is lost, it is congestion.
+    const CONGESTED: f64 = 0.2;
+    /// How much of the share a single answer makes.
+    const WEIGHT: f64 = 1.0 / 64.0;
     /// Segments in the first window (RFC 6928 section 2).
     const INITIAL: f64 = 10.0;
     /// Segments in the least one (kMinimumWindow, RFC 9002 section 7.2).
@@ -56,8 +70,17 @@ impl Cubic {
     pub(super) fn new(segment: usize) -> Self {
         let segment = segment as f64;
         let window = Self::INITIAL * segment;
-        let state = State { window, threshold: f64::INFINITY, plateau: 0.0, prior: 0.0, epoch: None, reno: 0.0 };
-        Self { segment, state, hystart: Hystart::new(), recovery: None, last_answer: Duration::ZERO, undo: None }
+        let state = State {
+            window,
+            threshold: f64::INFINITY,
+            plateau: 0.0,
+            prior: 0.0,
+            epoch: None,
+            reno: 0.0,
+            alpha: Self::ALPHA,
+        };
+        let (hystart, queue) = (Hystart::new(), Queue::default());
+        Self { segment, state, hystart, queue, loss: 0.0, recovery: None, last_answer: Duration::ZERO, undo: None }
     }
 
     /// The window in bytes.
@@ -79,6 +102,8 @@ impl Cubic {
     pub(super) fn on_answer(&mut self, now: Duration, answer: Answered, rtt: &Rtt) {
         let pause = now.saturating_sub(self.last_answer);
         self.last_answer = now;
+        self.loss -= self.loss * Self::WEIGHT;
+        self.queue.on_answer(now.saturating_sub(answer.sent_at));
         if self.recovery.is_some_and(|start| answer.sent_at <= start) {
             return;
         }
@@ -113,7 +138,7 @@ impl Cubic {
         });
         let t = now.saturating_sub(epoch).as_secs_f64();
         let at = |t: f64| Self::C * (t - k).powi(3) * segment + state.plateau;
-        let alpha = if state.reno < state.prior { Self::ALPHA } else { 1.0 };
+        let alpha = if state.reno < state.prior { state.alpha } else { 1.0 };
         state.reno += alpha * segment * bytes / state.window;
         if at(t) < state.reno {
             state.window = state.window.max(state.reno);
@@ -125,6 +150,7 @@ impl Cubic {
 
     /// An answer was lost whose request left at `sent_at` (RFC 9438 sections 4.6 and 4.7).
     pub(super) fn on_loss(&mut self, now: Duration, sent_at: Duration) {
+        self.loss += (1.0 - self.loss) * Self::WEIGHT;
         if self.recovery.is_some_and(|start| sent_at <= start) {
             if let Some(undo) = &mut self.undo {
                 undo.lost += 1;
@@ -133,11 +159,14 @@ impl Cubic {
         }
         self.undo = Some(Undo { state: self.state, lost: 1 });
         self.recovery = Some(now);
+        let random = self.loss < Self::CONGESTED && !self.queue.is_there(self.state.window / self.segment);
         let state = &mut self.state;
         state.prior = state.window;
-        let converging = state.window < state.plateau;
+        let converging = state.window < state.plateau && !random;
         state.plateau = if converging { state.window * (1.0 + Self::BETA) / 2.0 } else { state.window };
-        state.threshold = (state.window * Self::BETA).max(Self::MINIMUM * self.segment);
+        let beta = if random { Self::BETA_RANDOM } else { Self::BETA };
+        state.alpha = if random { 1.0 } else { Self::ALPHA };
+        state.threshold = (state.window * beta).max(Self::MINIMUM * self.segment);
         (state.window, state.epoch) = (state.threshold, None);
     }
 
@@ -159,6 +188,40 @@ impl Cubic {
         self.state.window = Self::MINIMUM * self.segment;
         self.state.epoch = None;
         (self.recovery, self.undo) = (None, None);
+    }
+}
+
+/// What waits on the way, as round trips tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct Queue {
+    /// The shortest round trip of all.
+    base: Option<Duration>,
+    /// The latest ones.
+    latest: [Duration; Self::SAMPLES],
+    next: usize,
+}
+
+impl Queue {
+    /// The shortest of so many counts, so that jitter does not (N_RTT_SAMPLE of RFC 9406).
+    const SAMPLES: usize = 8;
+    /// Segments of one's own in the queue when there is congestion (beta of Veno).
+    const SEGMENTS: f64 = 3.0;
+
+    fn on_answer(&mut self, rtt: Duration) {
+        if self.base.is_none() {
+            self.latest = [rtt; Self::SAMPLES];
+        }
+        self.base = Some(self.base.map_or(rtt, |base| base.min(rtt)));
+        self.latest[self.next % Self::SAMPLES] = rtt;
+        self.next = (self.next + 1) % Self::SAMPLES;
+    }
+
+    /// Whether a queue has built up, for a window of so many segments: by Veno's measure, or by that of HyStart++.
+    fn is_there(&self, window: f64) -> bool {
+        let (Some(base), Some(latest)) = (self.base, self.latest.into_iter().min()) else { return true };
+        let delay = latest.saturating_sub(base);
+        let own = window * delay.as_secs_f64() / latest.as_secs_f64().max(f64::MIN_POSITIVE);
+        own >= Self::SEGMENTS || delay >= Hystart::margin(base)
     }
 }
 

@@ -26,7 +26,8 @@ pub enum Event<'a> {
     Restarted(Restart),
     /// The body is whole: all of it was handed out. Nothing follows.
     Finished,
-    /// The fetch is over without the whole body. What was handed out stays good where [`Head::etag`] can tell that it does. Nothing follows.
+    /// The fetch is over without the whole body. What was handed out stays good where [`Head::etag`] can tell that it does. Nothing
+    /// follows.
     Failed(Failure),
 }
 
@@ -34,8 +35,8 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Head {
-    /// The length of the whole body in bytes as Size2 says (RFC 7959 section 4), which is an indication only; exact where the body came in
-    /// one block.
+    /// The length of the whole body in bytes as Size2 says (RFC 7959 section 4), which is an indication only; exact where the body
+    /// came in one block.
     pub size: Option<u64>,
     /// Content-Format.
     pub format: Option<ContentFormat>,
@@ -112,8 +113,6 @@ pub struct Counters {
     pub retransmissions: u64,
     /// Requests that counted as lost and were made anew.
     pub lost: u64,
-    /// Of these, those that the server seems never to have got.
-    pub lost_on_the_way_there: u64,
     /// Requests that had counted as lost and were answered.
     pub spurious: u64,
     /// Times that the window was full of silence and a probe was sent.

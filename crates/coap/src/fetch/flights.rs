@@ -18,8 +18,6 @@ pub(super) struct Request {
     pub(super) alone: bool,
     /// The window was full, or nearly.
     pub(super) limited: bool,
-    /// Its loss has lowered the window.
-    pub(super) charged: bool,
     pub(super) fate: Fate,
 }
 
@@ -57,7 +55,8 @@ pub(super) struct Flights {
     tolerance: Tolerance,
 }
 
-/// How far an answer may be overtaken before it counts as lost. It adapts to paths that re-order (RFC 9002 section 6.1.1, RFC 8985 section 6.2).
+/// How far an answer may be overtaken before it counts as lost. It adapts to paths that re-order (RFC 9002 section 6.1.1, RFC 8985
+/// section 6.2).
 #[derive(Clone, Copy, Debug)]
 struct Tolerance {
     packets: u32,
@@ -183,8 +182,7 @@ impl Flights {
     }
 
     /// Takes those for lost that were overtaken by too many, or for too long (RFC 9002 section 6.1).
-    /// `charge` says of each whether it shall lower the window.
-    pub(super) fn lose(&mut self, now: Duration, rtt: &Rtt, mut charge: impl FnMut() -> bool) -> Losses {
+    pub(super) fn lose(&mut self, now: Duration, rtt: &Rtt) -> Losses {
         let mut losses = Losses::default();
         let highest = self.highest.unwrap_or(self.first);
         let patience = rtt.patience(self.tolerance.eighths);
@@ -200,7 +198,6 @@ impl Flights {
                     if !lost {
                         continue;
                     }
-                    request.charged = charge();
                     request.fate = Fate::Lost;
                     self.out -= 1;
                     self.bytes -= request.size.bytes();

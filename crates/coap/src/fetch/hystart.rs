@@ -56,14 +56,16 @@ impl Hystart {
         if self.conservative.is_some() { Self::CSS_GROWTH_DIVISOR } else { 1.0 }
     }
 
+    /// RttThresh: by how much a round trip has grown when there is a queue.
+    pub(super) fn margin(rtt: Duration) -> Duration {
+        (rtt / Self::MIN_RTT_DIVISOR).clamp(Self::MIN_RTT_THRESH, Self::MAX_RTT_THRESH)
+    }
+
     fn judge(&mut self, shortest: Duration) {
         match (self.conservative, self.shortest_before) {
             (Some(conservative), _) if shortest < conservative.baseline => self.conservative = None,
-            (None, Some(before)) => {
-                let margin = (before / Self::MIN_RTT_DIVISOR).clamp(Self::MIN_RTT_THRESH, Self::MAX_RTT_THRESH);
-                if shortest >= before + margin {
-                    self.conservative = Some(Conservative { baseline: shortest, rounds: 0 });
-                }
+            (None, Some(before)) if shortest >= before + Self::margin(before) => {
+                self.conservative = Some(Conservative { baseline: shortest, rounds: 0 });
             }
             _ => {}
         }

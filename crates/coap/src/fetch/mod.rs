@@ -1,13 +1,15 @@
 //! Fast download of one resource, sans-IO: a window of Block2 requests under CUBIC.
 //!
-//! RFC 7959 asks for one block after the other: at a round trip of 300 ms that is 3 KiB/s, whatever the link could carry. A [`Fetch`]
-//! keeps several requests under way. RFC 7252 sections 4.7 and 4.8.1 allow it to whoever controls congestion by other means than
-//! NSTART = 1; the means here are CUBIC (RFC 9438) with HyStart++ (RFC 9406), paced, with the loss detection of QUIC (RFC 9002), as RFC 8085
-//! section 3.1 demands of bulk transfers. docs/adr/coap-window.md says why.
+//! RFC 7959 asks for one block after the other: at a round trip of 300 ms that is 3 KiB/s, whatever the link could carry. A
+//! [`Fetch`] keeps several requests under way. RFC 7252 sections 4.7 and 4.8.1 allow it to whoever controls congestion by other
+//! means than NSTART = 1; the means here are CUBIC (RFC 9438) with HyStart++ (RFC 9406) and Veno's test for losses that are no
+//! congestion, paced, with the loss detection of QUIC (RFC 9002), as RFC 8085 section 3.1 demands of bulk transfers.
+//! docs/adr/coap-window.md says why.
 //!
-//! The first request is confirmable and goes alone. Those of the window are not confirmable: each has a token and a message ID of its own, so that an
-//! answer always tells its round-trip time, and a request that is lost is made anew by the rules above, not by a timer of two seconds. Where the other
-//! end cannot follow (4.08, 4.29, 5.03, another ETag) the fetch goes on with one confirmable request at a time, which is plain RFC 7959.
+//! The first request is confirmable and goes alone. Those of the window are not confirmable: each has a token and a message ID of
+//! its own, so that an answer always tells its round-trip time, and a request that is lost is made anew by the rules above, not by
+//! a timer of two seconds. Where the other end cannot follow (4.08, 4.29, 5.03, another ETag) the fetch goes on with one
+//! confirmable request at a time, which is plain RFC 7959.
 //!
 //! After each call that takes `&mut self`, poll [`Fetch::poll_event`] and [`Fetch::poll_transmit`] until each gives `None`, then
 //! wait until [`Fetch::poll_timeout`]. `now` is the time elapsed since any fixed moment; it must not go back.
@@ -19,8 +21,9 @@
 //! fetch have seven bytes, those of a peer have eight. Message IDs must come from one source: that is
 //! [`Peer::next_message_id`](crate::peer::Peer::next_message_id).
 //!
-//! A download of more than 65,536 blocks within EXCHANGE_LIFETIME uses message IDs again, which a server that looks only at them may take for duplicates.
-//! Should it fall silent because of that, the fetch ends with [`Failure::TimedOut`]; from another local port it goes on at once.
+//! A download of more than 65,536 blocks within EXCHANGE_LIFETIME uses message IDs again, which a server that looks only at them
+//! may take for duplicates. Should it fall silent because of that, the fetch ends with [`Failure::TimedOut`]; from another local
+//! port it goes on at once.
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,7 +57,6 @@ mod ranges;
 mod rtt;
 mod send;
 mod timeout;
-mod trail;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -79,7 +81,6 @@ use flights::Flights;
 use pacer::Pacer;
 use rtt::Rtt;
 use send::Confirmable;
-use trail::Trail;
 
 /// The download of one resource.
 #[derive(Debug)]
@@ -108,7 +109,6 @@ pub struct Fetch {
     rtt: Rtt,
     cubic: Cubic,
     pacer: Pacer,
-    trail: Trail,
     outbox: Outbox,
     /// The other end wants no request before this time.
     quiet_until: Option<Duration>,
@@ -140,8 +140,8 @@ enum State {
 impl Fetch {
     /// How often a body may begin anew.
     const RESTARTS: u8 = 3;
-    /// What TCP's window grows by on most paths, in bytes. A window that counts bytes shares a path with TCP only if it grows like it (RFC
-    /// 4828 section 1 argues so for small packets).
+    /// What TCP's window grows by on most paths, in bytes. A window that counts bytes shares a path with TCP only if it grows like
+    /// it (RFC 4828 section 1 argues so for small packets).
     const SEGMENT: usize = 1460;
     /// At most this many blocks stand for a segment.
     const BLOCKS_A_SEGMENT: usize = 2;
@@ -178,7 +178,6 @@ impl Fetch {
             rtt: Rtt::default(),
             cubic: Cubic::new(segment),
             pacer: Pacer::new(now),
-            trail: Trail::default(),
             outbox: Outbox::default(),
             quiet_until: None,
             progress: now,

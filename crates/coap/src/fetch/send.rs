@@ -47,7 +47,8 @@ pub(super) fn options(resource: &Resource<'_>) -> Vec<u8> {
 
 impl Fetch {
     /// Appends the next datagram to `buffer` and gives its place there. `next_id` gives a message ID that no other message to the
-    /// same end has used lately: [`Peer::next_message_id`](crate::peer::Peer::next_message_id) or [`MessageIds`](super::MessageIds).
+    /// same end has used lately: [`Peer::next_message_id`](crate::peer::Peer::next_message_id) or
+    /// [`MessageIds`](super::MessageIds).
     pub fn poll_transmit(
         &mut self,
         now: Duration,
@@ -143,14 +144,15 @@ impl Fetch {
         let limited = !alone && (out >= used || out + bytes > window);
         let fate = Fate::Flying;
         let size = self.size;
-        let (repeated, charged) = (false, false);
-        self.flights.push(Request { offset, size, id, sent_at: now, repeated, alone, limited, charged, fate });
+        let repeated = false;
+        self.flights.push(Request { offset, size, id, sent_at: now, repeated, alone, limited, fate });
         self.body.ask(offset..offset + bytes as u64);
         self.pacer.spend(bytes);
         self.counters.requests += 1;
     }
 
-    /// Sets the pace to what the window allows, and somewhat more, so that the window and not the pace is the limit (RFC 9002 section 7.7).
+    /// Sets the pace to what the window allows, and somewhat more, so that the window and not the pace is the limit (RFC 9002
+    /// section 7.7).
     pub(super) fn set_rate(&mut self, now: Duration) {
         const SLOW_START: f64 = 2.0;
         const AVOIDANCE: f64 = 1.25;

@@ -103,14 +103,9 @@ impl Fetch {
 
     /// Looks for requests that count as lost, and draws the conclusions.
     pub(super) fn detect_losses(&mut self, now: Duration) {
-        let trail = &mut self.trail;
-        let losses = self.flights.lose(now, &self.rtt, || trail.lost());
+        let losses = self.flights.lose(now, &self.rtt);
         for request in losses.requests {
-            if request.charged {
-                self.cubic.on_loss(now, request.sent_at);
-            } else {
-                self.counters.lost_on_the_way_there += 1;
-            }
+            self.cubic.on_loss(now, request.sent_at);
             self.give_up(&request);
         }
         if losses.persistent {

@@ -9,6 +9,8 @@ use lapwing_coap::{
 };
 use sim::{Happening, World};
 
+use crate::tcp::Tcp;
+
 pub const MIB: usize = 1024 * 1024;
 pub const ETAG: &[u8] = b"one";
 
@@ -192,9 +194,12 @@ pub struct Lab {
     pub server: SocketAddr,
     pub site: Site,
     pub flows: Vec<Flow>,
+    /// What else the server sends to the client.
+    pub tcp: Option<Tcp>,
     serve: Serve,
     later: BTreeMap<u64, Vec<u8>>,
     tag: u64,
+    started: u8,
 }
 
 impl Lab {
@@ -202,7 +207,18 @@ impl Lab {
         let (client, server) = (world.node("client"), world.node("server"));
         let serve: Serve = Box::new(|_, request, site| vec![(Duration::ZERO, site.block(request))]);
         let site = Site::new(body);
-        Self { world, client, server, site, flows: Vec::new(), serve, later: BTreeMap::new(), tag: 0 }
+        Self {
+            world,
+            client,
+            server,
+            site,
+            flows: Vec::new(),
+            tcp: None,
+            serve,
+            later: BTreeMap::new(),
+            tag: 0,
+            started: 0,
+        }
     }
 
     /// Serves in this way from now on.
@@ -211,7 +227,8 @@ impl Lab {
     }
 
     pub fn start(&mut self, config: Config, resume: Option<Resume<'_>>) -> usize {
-        let (seed, expected) = (self.flows.len() as u8 + 1, Arc::clone(&self.site.body));
+        self.started += 1;
+        let (seed, expected) = (self.started, Arc::clone(&self.site.body));
         self.flows.push(Flow::new(self.world.now(), config, resume, seed, expected));
         self.flows.len() - 1
     }
@@ -226,10 +243,25 @@ impl Lab {
     /// Runs until all have ended, or so many seconds more.
     pub fn run(&mut self, limit: u64) {
         let limit = self.world.now() + Duration::from_secs(limit);
+        self.run_while(limit, |lab| lab.flows.iter().any(|flow| flow.ended.is_none()));
+    }
+
+    /// Runs for so many seconds.
+    pub fn run_for(&mut self, seconds: u64) {
+        self.run_until(self.world.now() + Duration::from_secs(seconds));
+    }
+
+    /// Runs until this time.
+    pub fn run_until(&mut self, limit: Duration) {
+        self.run_while(limit, |_| true);
+    }
+
+    fn run_while(&mut self, limit: Duration, goes_on: impl Fn(&Self) -> bool) {
         self.pump();
-        while self.flows.iter().any(|flow| flow.ended.is_none()) {
+        while goes_on(self) {
             let Some(event) = self.world.next_until(limit) else { return };
             match event.what {
+                Happening::Datagram { bytes, .. } if Tcp::is_its(&bytes) => self.handle_tcp(event.at, &bytes),
                 Happening::Datagram { bytes, .. } if event.node == self.server => self.handle_request(event.at, &bytes),
                 Happening::Datagram { bytes, .. } => {
                     self.flows.iter_mut().any(|flow| flow.fetch.handle_datagram(event.at, &bytes));
@@ -238,9 +270,20 @@ impl Lab {
                     let bytes = self.later.remove(&tag).unwrap();
                     self.world.send(self.server, self.client, &bytes);
                 }
+                Happening::Timer if event.node == self.server => {
+                    self.tcp.iter_mut().for_each(|tcp| tcp.handle_timeout(event.at));
+                }
                 Happening::Timer => self.flows.iter_mut().for_each(|flow| flow.fetch.handle_timeout(event.at)),
             }
             self.pump();
+        }
+    }
+
+    fn handle_tcp(&mut self, now: Duration, bytes: &[u8]) {
+        match (Tcp::acknowledge(bytes), &mut self.tcp) {
+            (Some(acknowledgement), _) => self.world.send(self.client, self.server, &acknowledgement),
+            (None, Some(tcp)) => tcp.handle_ack(now, bytes),
+            (None, None) => unreachable!("nobody sent a segment"),
         }
     }
 
@@ -273,6 +316,12 @@ impl Lab {
                 buffer.clear();
             }
             flow.events(now);
+        }
+        if let Some(tcp) = &mut self.tcp {
+            while let Some(segment) = tcp.send(now) {
+                self.world.send(self.server, self.client, &segment);
+            }
+            self.world.set_timer(self.server, Some(tcp.due()));
         }
         let due = self.flows.iter().filter_map(|flow| flow.fetch.poll_timeout()).min();
         self.world.set_timer(self.client, due.map(|(at, _)| at));

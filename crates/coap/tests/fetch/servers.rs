@@ -1,5 +1,5 @@
-//! Servers as they are: slow, with small blocks, without a size, changing, forgetting, refusing (RFC 7959 sections 2.4 and 2.9, RFC 7252
-//! section 5.2.2, RFC 8516).
+//! Servers as they are: slow, with small blocks, without a size, changing, forgetting, refusing (RFC 7959 sections 2.4 and 2.9, RFC
+//! 7252 section 5.2.2, RFC 8516).
 
 use std::{sync::Arc, time::Duration};
 
@@ -132,7 +132,8 @@ fn resuming_starts_over_with_another_etag_or_none() {
     }
 }
 
-/// aiocoap answers 4.08 to a first block that is not block 0; others 4.00 beyond what they have; others ignore which block was asked for.
+/// aiocoap answers 4.08 to a first block that is not block 0; others 4.00 beyond what they have; others ignore which block was
+/// asked for.
 #[test]
 fn resuming_starts_over_where_the_server_does_not_go_on() {
     for code in [Some(Code::REQUEST_ENTITY_INCOMPLETE), Some(Code::BAD_REQUEST), Some(Code::BAD_OPTION), None] {
@@ -280,8 +281,8 @@ fn a_server_that_stays_busy_is_given_up() {
     assert!(lab.site.asked.len() < 100, "{}", lab.site.asked.len());
 }
 
-/// Each answer takes two seconds more than its round trip, and comes separately (RFC 7252 section 5.2.2): the empty acknowledgement, then a
-/// confirmable response, which is acknowledged.
+/// Each answer takes two seconds more than its round trip, and comes separately (RFC 7252 section 5.2.2): the empty
+/// acknowledgement, then a confirmable response, which is acknowledged.
 #[test]
 fn slow_and_separate_answers_are_waited_for_and_acknowledged() {
     let mut lab = lab();
