@@ -30,6 +30,7 @@ pub(crate) async fn bind(options: &ServeOptions) -> Result<Server, Failure> {
 fn bind_failure(error: BindError) -> Failure {
     let flag = match error.interface {
         Interface::Coap => "--coap",
+        Interface::Coaps => "--coaps",
         Interface::Http => "--http",
     };
     let reason = match error.source.kind() {

@@ -2,16 +2,18 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr};
 
-use lapwing_lwm2m::server::ServerConfig;
-use tokio::net::{TcpListener, UdpSocket};
+use lapwing_lwm2m::server::{SecurityError, SecurityInfo, ServerConfig};
+use tokio::net::TcpListener;
 
-use crate::{Handle, driver::Driver, http};
+use crate::{Handle, driver::Driver, http, sockets::Sockets};
 
 /// Which side of the server an address is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {
     /// Where clients register (UDP).
     Coap,
+    /// Where clients register over DTLS (UDP).
+    Coaps,
     /// The page and the API (TCP).
     Http,
 }
@@ -20,6 +22,7 @@ impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Interface::Coap => "CoAP",
+            Interface::Coaps => "CoAP over DTLS",
             Interface::Http => "HTTP",
         })
     }
@@ -42,6 +45,7 @@ pub struct BindError {
 #[derive(Debug, Clone)]
 pub struct Builder {
     coap: SocketAddr,
+    coaps: Option<SocketAddr>,
     http: SocketAddr,
     config: ServerConfig,
 }
@@ -51,6 +55,15 @@ impl Builder {
     #[must_use]
     pub fn coap(mut self, address: SocketAddr) -> Builder {
         self.coap = address;
+        self
+    }
+
+    /// Where clients register over DTLS; port 0 takes any free one. Default nowhere. Who may is said by
+    /// [`Server::set_security`] and [`Handle::set_security`]; who the server is to clients without a pre-shared key, and whose
+    /// certificates it trusts, by [`ServerConfig::dtls`].
+    #[must_use]
+    pub fn coaps(mut self, address: SocketAddr) -> Builder {
+        self.coaps = Some(address);
         self
     }
 
@@ -69,17 +82,20 @@ impl Builder {
         self
     }
 
-    /// Binds both sides. Clients may send from then on; they are answered once [`Server::run`] runs.
+    /// Binds all of it. Clients may send from then on; they are answered once [`Server::run`] runs.
     ///
     /// # Errors
     /// One of the addresses is taken, not of this machine, or not permitted; it says which.
-    pub async fn bind(self) -> Result<Server, BindError> {
+    pub async fn bind(mut self) -> Result<Server, BindError> {
         let error = |interface, address| move |source| BindError { interface, address, source };
-        let socket = UdpSocket::bind(self.coap).await.map_err(error(Interface::Coap, self.coap))?;
-        let coap = socket.local_addr().map_err(error(Interface::Coap, self.coap))?;
+        let coaps = self.coaps.map(|address| (Interface::Coaps, address));
+        let sockets = Sockets::bind((Interface::Coap, self.coap), coaps).await?;
+        if coaps.is_some() {
+            self.config.dtls.get_or_insert_default();
+        }
         let listener = TcpListener::bind(self.http).await.map_err(error(Interface::Http, self.http))?;
         let http = listener.local_addr().map_err(error(Interface::Http, self.http))?;
-        let (driver, handle) = Driver::new(socket, coap, self.config).map_err(error(Interface::Coap, self.coap))?;
+        let (driver, handle) = Driver::new(sockets, self.config).map_err(error(Interface::Coap, self.coap))?;
         Ok(Server { driver, handle, listener, http })
     }
 }
@@ -107,14 +123,28 @@ impl Server {
     pub fn builder() -> Builder {
         Builder {
             coap: SocketAddr::from(([127, 0, 0, 1], 5683)),
+            coaps: None,
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             config: ServerConfig::default(),
         }
     }
 
-    /// Where clients register, with the port that was taken.
+    /// Where clients register over plain CoAP, with the port that was taken.
     pub fn coap_address(&self) -> SocketAddr {
         self.handle.coap_address()
+    }
+
+    /// Where clients register over DTLS, with the port that was taken; `None` where there is no such socket.
+    pub fn coaps_address(&self) -> Option<SocketAddr> {
+        self.handle.coaps_address()
+    }
+
+    /// Says what an endpoint has to show before it may register, before the server runs; then [`Handle::set_security`] does.
+    ///
+    /// # Errors
+    /// The identity is another endpoint's.
+    pub fn set_security(&mut self, endpoint: &str, info: SecurityInfo) -> Result<(), SecurityError> {
+        self.driver.set_security(endpoint, info)
     }
 
     /// Where the page and the API are, with the port that was taken.

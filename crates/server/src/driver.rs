@@ -1,17 +1,15 @@
-//! The task that owns the socket and the engine.
+//! The task that owns the sockets and the engine.
 
-use std::{collections::HashMap, fmt, future::poll_fn, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, future::poll_fn, io, sync::Arc, time::Duration};
 
 use lapwing::driver::{BootClock, Clock};
 use lapwing_lwm2m::server::{
-    self as engine, Channel, LogEntry, RequestError, RequestId, Response, ServerConfig, ServerEvent, ServerOutput,
+    self as engine, Channel, LogEntry, RequestError, RequestId, Response, SecurityError, SecurityInfo, ServerConfig,
+    ServerEvent, ServerOutput,
 };
-use tokio::{
-    net::UdpSocket,
-    sync::{broadcast, mpsc, oneshot},
-};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::{Handle, handle::Command};
+use crate::{Handle, Presented, handle::Command, sockets::Sockets};
 
 /// The largest UDP payload. A smaller buffer would cut longer datagrams short without a word.
 const DATAGRAM: usize = 65_535;
@@ -26,7 +24,7 @@ struct Waiting {
 }
 
 pub(crate) struct Driver {
-    socket: UdpSocket,
+    sockets: Sockets,
     engine: engine::Server,
     clock: BootClock,
     /// What the clock is set to.
@@ -40,22 +38,28 @@ pub(crate) struct Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("socket", &self.socket).field("engine", &self.engine).finish_non_exhaustive()
+        f.debug_struct("Driver").field("sockets", &self.sockets).field("engine", &self.engine).finish_non_exhaustive()
     }
 }
 
 impl Driver {
-    pub(crate) fn new(socket: UdpSocket, address: SocketAddr, config: ServerConfig) -> io::Result<(Driver, Handle)> {
+    pub(crate) fn new(sockets: Sockets, config: ServerConfig) -> io::Result<(Driver, Handle)> {
         let mut seed = [0; 32];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
         let (sender, commands) = mpsc::unbounded_channel();
         let events = broadcast::Sender::new(SUBSCRIPTION);
         let log = broadcast::Sender::new(SUBSCRIPTION);
-        let handle = Handle::new(sender, events.downgrade(), log.downgrade(), address);
+        let handle = Handle::new(
+            sender,
+            events.downgrade(),
+            log.downgrade(),
+            sockets.addresses()?,
+            Presented::of(config.dtls.as_ref()),
+        );
         let clock = BootClock::new()?;
         let engine = engine::Server::new(clock.now(), config, seed);
         let driver = Driver {
-            socket,
+            sockets,
             engine,
             clock,
             alarm: None,
@@ -68,18 +72,22 @@ impl Driver {
         Ok((driver, handle))
     }
 
-    /// Runs until the socket fails.
+    pub(crate) fn set_security(&mut self, endpoint: &str, info: SecurityInfo) -> Result<(), SecurityError> {
+        self.engine.set_security(self.clock.now(), endpoint, Some(info)).map(|_| ())
+    }
+
+    /// Runs until a socket fails.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         let mut datagram = vec![0; DATAGRAM];
         let mut outgoing = Vec::new();
         loop {
             let deadline = self.flush(&mut outgoing).await?;
             self.set_alarm(deadline);
-            let Driver { socket, commands, clock, alarm, .. } = &mut self;
+            let Driver { sockets, commands, clock, alarm, .. } = &mut self;
             tokio::select! {
-                ready = socket.readable() => {
-                    ready?;
-                    self.receive(&mut datagram, &mut outgoing).await?;
+                ready = sockets.readable() => {
+                    let channel = ready?;
+                    self.receive(channel, &mut datagram, &mut outgoing).await?;
                 }
                 Some(command) = commands.recv() => self.obey_all(command),
                 () = poll_fn(|cx| clock.poll_until(cx, *alarm)) => {
@@ -100,17 +108,11 @@ impl Driver {
     }
 
     /// Takes what has arrived, and answers each datagram before the next one is looked at.
-    async fn receive(&mut self, datagram: &mut [u8], outgoing: &mut Vec<u8>) -> io::Result<()> {
+    async fn receive(&mut self, channel: Channel, datagram: &mut [u8], outgoing: &mut Vec<u8>) -> io::Result<()> {
         self.engine.set_log_events(self.log.receiver_count() > 0);
         for _ in 0..BATCH {
-            match self.socket.try_recv_from(datagram) {
-                Ok((length, from)) => {
-                    self.engine.handle_datagram(self.clock.now(), Channel::Plain, from, &datagram[..length])
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if is_about_a_peer(&error) => continue,
-                Err(error) => return Err(error),
-            }
+            let Some((length, from)) = self.sockets.try_receive(channel, datagram)? else { return Ok(()) };
+            self.engine.handle_datagram(self.clock.now(), channel, from, &datagram[..length]);
             self.flush(outgoing).await?;
         }
         // There may be more, but it is the turn of the others on this thread.
@@ -149,7 +151,7 @@ impl Driver {
     async fn flush(&mut self, outgoing: &mut Vec<u8>) -> io::Result<Option<Duration>> {
         loop {
             match self.engine.poll_output(outgoing) {
-                ServerOutput::Transmit(_, to, datagram) => transmit(&self.socket, to, datagram).await?,
+                ServerOutput::Transmit(channel, to, datagram) => self.sockets.transmit(channel, to, datagram).await?,
                 ServerOutput::Answer(id, result) => {
                     let Some(waiting) = self.waiting.remove(&id) else { continue };
                     self.tickets.remove(&waiting.ticket);
@@ -163,24 +165,4 @@ impl Driver {
             }
         }
     }
-}
-
-async fn transmit(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
-    loop {
-        match socket.try_send_to(datagram, to) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
-            // A peer that cannot be reached now is one whose datagram was lost.
-            Err(error) => {
-                tracing::debug!(%to, %error, "not sent");
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Whether an error tells of one that was sent to (an ICMP message), rather than of the socket.
-fn is_about_a_peer(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable | Interrupted)
 }

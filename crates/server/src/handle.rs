@@ -1,6 +1,7 @@
 //! How the rest of the program speaks with the running server.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     sync::{
@@ -12,9 +13,14 @@ use std::{
 
 use lapwing_lwm2m::{
     model::Path,
-    server::{self as engine, LogEntry, Registration, RegistrationId, Request, RequestError, Response, ServerEvent},
+    server::{
+        self as engine, LogEntry, Registration, RegistrationId, Request, RequestError, Response, SecurityError,
+        SecurityInfo, ServerEvent,
+    },
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::Presented;
 
 /// A question about the engine's state.
 pub(crate) type Question = Box<dyn FnOnce(&mut engine::Server, lapwing_lwm2m::Now) + Send>;
@@ -42,7 +48,9 @@ struct Shared {
     events: broadcast::WeakSender<ServerEvent>,
     log: broadcast::WeakSender<Arc<LogEntry>>,
     tickets: AtomicU64,
-    address: SocketAddr,
+    /// The plain one, and the secure one where there is one.
+    addresses: (SocketAddr, Option<SocketAddr>),
+    presented: Presented,
 }
 
 /// A running server, to ask its clients and to hear what happens. Cheap to clone; may be used from any thread.
@@ -57,14 +65,25 @@ impl Handle {
         commands: mpsc::UnboundedSender<Command>,
         events: broadcast::WeakSender<ServerEvent>,
         log: broadcast::WeakSender<Arc<LogEntry>>,
-        address: SocketAddr,
+        addresses: (SocketAddr, Option<SocketAddr>),
+        presented: Presented,
     ) -> Handle {
-        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), address }))
+        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), addresses, presented }))
     }
 
-    /// Where clients register.
+    /// Where clients register over plain CoAP.
     pub fn coap_address(&self) -> SocketAddr {
-        self.0.address
+        self.0.addresses.0
+    }
+
+    /// Where clients register over DTLS; `None` where the server has no such socket.
+    pub fn coaps_address(&self) -> Option<SocketAddr> {
+        self.0.addresses.1
+    }
+
+    /// What the server shows of itself to clients without a pre-shared key.
+    pub fn presented(&self) -> &Presented {
+        &self.0.presented
     }
 
     /// Asks a client and waits for its answer, at most `timeout` (without it
@@ -121,6 +140,28 @@ impl Handle {
     /// Drops a registration without telling the client: its next Update is answered 4.04. Tells whether there was one.
     pub async fn forget(&self, registration: RegistrationId) -> bool {
         self.ask(move |server, now| server.forget(now, registration)).await.unwrap_or(false)
+    }
+
+    /// Says what an endpoint has to show before it may register; `None` says nothing of it any more. See
+    /// [`engine::Server::set_security`]. Gives what was said before.
+    ///
+    /// # Errors
+    /// The identity is another endpoint's. Nothing has changed then.
+    pub async fn set_security(
+        &self,
+        endpoint: &str,
+        info: Option<SecurityInfo>,
+    ) -> Result<Option<SecurityInfo>, SecurityError> {
+        let endpoint = endpoint.to_owned();
+        self.ask(move |server, now| server.set_security(now, &endpoint, info)).await.unwrap_or(Ok(None))
+    }
+
+    /// What endpoints have to show, by their names.
+    pub async fn securities(&self) -> BTreeMap<String, SecurityInfo> {
+        let all = |server: &mut engine::Server, _| {
+            server.securities().map(|(endpoint, info)| (endpoint.to_owned(), info.clone())).collect()
+        };
+        self.ask(all).await.unwrap_or_default()
     }
 
     /// The last messages to and from an endpoint, or all, oldest first; at most

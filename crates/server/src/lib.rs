@@ -9,8 +9,11 @@ mod bind;
 mod driver;
 mod handle;
 mod http;
+mod presented;
+mod sockets;
 
 pub use self::{
     bind::{BindError, Builder, Interface, Server},
     handle::{Handle, Subscription},
+    presented::Presented,
 };

@@ -41,7 +41,9 @@ impl ApiError {
         let server = |text: String| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, text);
         match error {
             RequestError::NotRegistered => ApiError::not_registered(endpoint),
-            RequestError::RegistrationEnded => server(format!("Request cancelled: {error}")),
+            RequestError::RegistrationEnded | RequestError::NotConnected => {
+                server(format!("Request cancelled: {error}"))
+            }
             RequestError::NotObserved(path) => {
                 ApiError::new(StatusCode::NOT_FOUND, format!("no observation for path {path} for client '{endpoint}'"))
             }

@@ -7,7 +7,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
-use lapwing_lwm2m::server::{Content, LogEntry, ServerEvent};
+use lapwing_lwm2m::server::{Content, LogEntry, Registration, ServerEvent, Update};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -70,13 +70,9 @@ fn described(event: &ServerEvent) -> Option<(Arc<str>, &'static str, Json)> {
         ServerEvent::Registered { registration, .. } => {
             (registration.endpoint.clone(), "REGISTRATION", shapes::registration(registration))
         }
-        ServerEvent::Updated { registration, update, .. } => {
-            let data = json!({
-                "registration": shapes::registration(registration),
-                "update": shapes::update(registration, update),
-            });
-            (registration.endpoint.clone(), "UPDATED", data)
-        }
+        ServerEvent::Updated { registration, update, .. } => updated(registration, update),
+        // As if it had sent an Update that names nothing: the API that this one follows has no other word.
+        ServerEvent::Moved { registration, .. } => updated(registration, &Update::default()),
         ServerEvent::Deregistered { registration, .. } => {
             (registration.endpoint.clone(), "DEREGISTRATION", shapes::registration(registration))
         }
@@ -93,6 +89,14 @@ fn described(event: &ServerEvent) -> Option<(Arc<str>, &'static str, Json)> {
         }
         _ => return None,
     })
+}
+
+fn updated(registration: &Registration, update: &Update) -> (Arc<str>, &'static str, Json) {
+    let data = json!({
+        "registration": shapes::registration(registration),
+        "update": shapes::update(registration, update),
+    });
+    (registration.endpoint.clone(), "UPDATED", data)
 }
 
 fn logged(entry: &LogEntry) -> Option<(Arc<str>, &'static str, Json)> {

@@ -1,5 +1,7 @@
 //! What the server tells of itself, and of the objects that it knows.
 
+use std::net::SocketAddr;
+
 use axum::{
     Json,
     extract::{Path as Captures, State},
@@ -26,11 +28,16 @@ pub(super) async fn specs(
 
 /// `GET /api/server/endpoint`.
 pub(super) async fn endpoints(State(handle): State<Handle>) -> Json<JsonValue> {
-    let address = handle.coap_address();
-    let full = format!("coap://{address}");
-    let host = full.trim_start_matches("coap://").rsplit_once(':').map_or("", |(host, _)| host);
-    Json(json!([{
-        "uri": {"full": full, "scheme": "coap", "host": host, "port": address.port()},
-        "description": "CoAP over UDP",
-    }]))
+    let plain = endpoint("coap", handle.coap_address(), "CoAP over UDP");
+    let secure = handle.coaps_address().map(|address| endpoint("coaps", address, "CoAP over DTLS"));
+    Json(std::iter::once(plain).chain(secure).collect())
+}
+
+fn endpoint(scheme: &str, address: SocketAddr, description: &str) -> JsonValue {
+    let authority = address.to_string();
+    let host = authority.rsplit_once(':').map_or("", |(host, _)| host);
+    json!({
+        "uri": {"full": format!("{scheme}://{authority}"), "scheme": scheme, "host": host, "port": address.port()},
+        "description": description,
+    })
 }

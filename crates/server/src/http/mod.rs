@@ -9,13 +9,14 @@ mod json;
 mod operation;
 mod page;
 mod query;
+mod security;
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::StatusCode,
     middleware,
-    routing::{any, get},
+    routing::{any, delete, get, put},
 };
 
 use self::error::ApiError;
@@ -36,16 +37,15 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/api/objectspecs/{endpoint}", get(info::specs))
         .route("/api/server/endpoint", get(info::endpoints))
         .route("/api/event", get(events::events))
-        .route("/api/server/security", any(security))
-        .route("/api/security/{*rest}", any(security))
+        .route("/api/server/security", get(security::server))
+        .route("/api/security/server", get(security::server))
+        .route("/api/security/clients", get(security::list).put(security::put))
+        .route("/api/security/clients/", put(security::put))
+        .route("/api/security/clients/{*endpoint}", delete(security::remove))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn(guard::guard))
         .with_state(handle)
-}
-
-async fn security() -> ApiError {
-    ApiError::not_implemented("credentials")
 }
 
 async fn nothing() -> ApiError {

@@ -113,6 +113,14 @@ fn server_endpoints_are_given() {
                 "port": server.coap.port(),
             },
             "description": "CoAP over UDP",
+        }, {
+            "uri": {
+                "full": format!("coaps://{}", server.coaps),
+                "scheme": "coaps",
+                "host": "127.0.0.1",
+                "port": server.coaps.port(),
+            },
+            "description": "CoAP over DTLS",
         }])
     );
 }

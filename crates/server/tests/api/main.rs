@@ -5,6 +5,7 @@ mod doc;
 mod events;
 mod guard;
 mod operations;
+mod security;
 mod status;
 mod support;
 mod values;

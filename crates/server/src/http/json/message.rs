@@ -22,6 +22,9 @@ pub(crate) fn message(entry: &LogEntry, endpoint: &str) -> Option<Json> {
         "token": hex(message.token.as_bytes()).to_uppercase(),
         "ep": endpoint,
     });
+    if entry.secure {
+        json["secure"] = json!(true);
+    }
     if message.code != Code::EMPTY {
         json["code"] = json!(code(message.code));
     }

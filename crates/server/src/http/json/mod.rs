@@ -4,6 +4,7 @@ mod answer;
 mod message;
 mod node;
 mod registration;
+mod security;
 mod spec;
 mod value;
 
@@ -12,5 +13,6 @@ pub(crate) use self::{
     message::message,
     node::{NodeError, Parsed, from_json as parse_node},
     registration::{registration, update},
+    security::{parse_security, presented, security},
     spec::object,
 };

@@ -28,7 +28,8 @@ pub(crate) fn registration(registration: &Registration) -> Json {
         "bindingMode": registration.binding,
         "rootPath": registration.root,
         "objectLinks": links(&registration.links),
-        "secure": false,
+        "secure": registration.is_secure(),
+        "identity": registration.identity.as_ref().map(ToString::to_string),
         "additionalRegistrationAttributes": registration.attributes,
         "queuemode": registration.queue_mode,
         "availableInstances": instances,
@@ -43,7 +44,7 @@ pub(crate) fn update(registration: &Registration, update: &Update) -> Json {
         "smsNumber": update.sms,
         "lifetime": update.lifetime,
         "objectLinks": update.links.as_deref().map(links),
-        "secure": false,
+        "secure": registration.is_secure(),
         "additionalAttributes": update.attributes,
     }))
 }

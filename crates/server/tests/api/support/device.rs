@@ -102,6 +102,11 @@ impl Device {
         self.location.clone_from(&location[1]);
     }
 
+    /// The code that a Register of another endpoint is answered with.
+    pub(crate) fn register_as(&mut self, endpoint: &str) -> Code {
+        self.ask(Code::POST, &["rd"], &[&format!("ep={endpoint}"), "lwm2m=1.1"], b"</3/0>").0
+    }
+
     /// Sends an Update.
     pub(crate) fn update(&mut self, query: &[&str], links: &str) {
         let location = self.location.clone();

@@ -1,6 +1,7 @@
 //! A running server, and HTTP as scripts speak it.
 
 pub(crate) mod device;
+mod secure;
 
 use std::{
     collections::BTreeMap,
@@ -10,12 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lapwing_lwm2m::model::{Instance, Instances, ObjectId, Resource};
+use lapwing_lwm2m::{
+    model::{Instance, Instances, ObjectId, Resource},
+    server::ServerConfig,
+};
 use lapwing_server::Server;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
 pub(crate) use device::{Device, Script};
+pub(crate) use secure::SecureDevice;
 
 /// Longer than anything here takes, so that a failure is told and not waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A server on free ports, ended with the test.
 pub(crate) struct TestServer {
     pub(crate) coap: SocketAddr,
+    pub(crate) coaps: SocketAddr,
     pub(crate) http: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -30,19 +36,27 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn start() -> TestServer {
+        TestServer::with(|_| ())
+    }
+
+    /// A server of which the secure side is configured.
+    pub(crate) fn with(configure: impl FnOnce(&mut lapwing_dtls::ServerConfig) + Send + 'static) -> TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let free = SocketAddr::from(([127, 0, 0, 1], 0));
-                let server = Server::builder().coap(free).http(free).bind().await.unwrap();
-                tell.send((server.coap_address(), server.http_address())).unwrap();
+                let mut config = ServerConfig::default();
+                configure(config.dtls.get_or_insert_default());
+                let builder = Server::builder().coap(free).coaps(free).http(free).config(config);
+                let server = builder.bind().await.unwrap();
+                tell.send((server.coap_address(), server.coaps_address().unwrap(), server.http_address())).unwrap();
                 server.run(async { drop(stopped.await) }).await.unwrap();
             });
         });
-        let (coap, http) = told.recv_timeout(PATIENCE).unwrap();
-        TestServer { coap, http, stop: Some(stop), thread: Some(thread) }
+        let (coap, coaps, http) = told.recv_timeout(PATIENCE).unwrap();
+        TestServer { coap, coaps, http, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
