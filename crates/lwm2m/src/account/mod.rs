@@ -5,19 +5,27 @@
 //! kept as a [`Record`], which the driver makes durable before the change is acknowledged.
 
 mod bootstrap;
+mod consistency;
+mod objects;
 mod record;
 mod security;
+mod security_object;
 mod server_object;
+mod stored;
 mod uri;
 
 pub use bootstrap::BootstrapAccount;
+pub use consistency::Inconsistency;
 pub use record::{Record, RecordKey, Saved, UnknownKey};
 pub use security::{Security, SecurityError, SecurityMode};
 pub use uri::{ServerUri, UriError};
 
+pub(crate) use consistency::Accounts;
+pub(crate) use objects::{AccountObjects, clear, is_bootstrap, single};
 pub(crate) use server_object::BINDING;
+pub(crate) use stored::{Purge, Stored};
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, MAX_ID};
 
 /// Short Server ID (1/x/0): names a server within this client, 1 to 65534.
 pub type ShortServerId = u16;
@@ -77,6 +85,19 @@ pub struct ServerAccount {
     pub notification_storing: bool,
     /// When and how often to try again when the server cannot be reached.
     pub retry: Retry,
+    /// Bootstrap on Registration Failure (1/x/16): whether the bootstrap server is asked when this server cannot be registered with.
+    /// Default true.
+    pub bootstrap_on_failure: bool,
+}
+
+/// Gives an instance of the Server object to each account that has none: its position, or the next that is free.
+pub(crate) fn number(accounts: &mut [ServerAccount]) {
+    for position in 0..accounts.len() {
+        if accounts[position].instance.is_none() {
+            let is_free = |instance: &InstanceId| accounts.iter().all(|account| account.instance != Some(*instance));
+            accounts[position].instance = (position as InstanceId..MAX_ID).find(is_free);
+        }
+    }
 }
 
 impl ServerAccount {
@@ -93,6 +114,7 @@ impl ServerAccount {
             disable_timeout: None,
             notification_storing: true,
             retry: Retry::UNSET,
+            bootstrap_on_failure: true,
         }
     }
 

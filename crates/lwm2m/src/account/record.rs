@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use zeroize::Zeroizing;
 
-use super::{ServerAccount, ServerId, ShortServerId};
+use super::{ServerAccount, ServerId, ShortServerId, Stored};
 use crate::{
     attributes::{AttributeTable, Changes},
     model::{ObjectDefinition, Path},
@@ -121,8 +121,9 @@ impl Saved {
             Ok(())
         };
         add(&mut saved, RecordKey::Accounts)?;
-        add(&mut saved, RecordKey::Association(ServerId::Bootstrap))?;
-        for ssid in configured {
+        let stored = Stored::load(&saved).and_then(Result::ok).and_then(|stored| stored.objects.accounts().ok());
+        let stored = stored.into_iter().flat_map(|accounts| accounts.servers).map(|account| account.ssid);
+        for ssid in configured.into_iter().chain(stored) {
             for key in
                 [RecordKey::Server(ssid), RecordKey::Attributes(ssid), RecordKey::Association(ServerId::Server(ssid))]
             {
@@ -138,8 +139,13 @@ impl Saved {
         self.records.push(record);
     }
 
+    /// The record of this key.
+    pub fn record(&self, key: RecordKey) -> Option<&Record> {
+        self.records.iter().find(|record| record.key == key)
+    }
+
     pub(crate) fn get(&self, key: RecordKey) -> Option<&[u8]> {
-        self.records.iter().find(|record| record.key == key).map(|record| record.content.as_slice())
+        self.record(key).map(|record| record.content.as_slice())
     }
 }
 
@@ -151,22 +157,24 @@ impl FromIterator<Record> for Saved {
     }
 }
 
-/// FNV-1a: only tells whether a configuration is the one that a record grew from.
-fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// FNV-1a: tells whether a configuration is the one that a record grew from, or a record whole; no protection from anybody.
+pub(super) fn fingerprint(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The lines of a record between its head and its end, if the head is the one expected.
 fn body<'a>(content: &'a [u8], basis: &str) -> Option<std::str::Lines<'a>> {
     let mut lines = std::str::from_utf8(content).ok()?.strip_suffix(END)?.lines();
-    let head = format!("{FORMAT} {:016x}", fingerprint(basis));
+    let head = format!("{FORMAT} {:016x}", fingerprint(basis.as_bytes()));
     (lines.next()? == head).then_some(lines)
 }
 
 impl ServerAccount {
     /// What a record of this account stands on: it holds as long as the configuration says the same.
-    fn basis(&self) -> String {
-        format!(
+    ///
+    /// `generation` counts the bootstraps that it came through; 0 is one that was configured.
+    fn basis(&self, generation: u32) -> String {
+        let basis = format!(
             "{} {} {:?} {:?} {:?} {}",
             self.uri,
             self.lifetime,
@@ -174,12 +182,14 @@ impl ServerAccount {
             self.default_pmax,
             self.disable_timeout,
             self.notification_storing
-        )
+        );
+        if generation == 0 { basis } else { format!("{basis} {generation}") }
     }
 
     /// What a server changed of `configured`, to be stored.
-    pub(crate) fn record(&self, configured: &ServerAccount) -> Record {
-        let mut text = format!("{FORMAT} {:016x}\nlifetime {}\n", fingerprint(&configured.basis()), self.lifetime);
+    pub(crate) fn record(&self, configured: &ServerAccount, generation: u32) -> Record {
+        let basis = fingerprint(configured.basis(generation).as_bytes());
+        let mut text = format!("{FORMAT} {basis:016x}\nlifetime {}\n", self.lifetime);
         let optional = [
             ("default_pmin", self.default_pmin),
             ("default_pmax", self.default_pmax),
@@ -195,11 +205,11 @@ impl ServerAccount {
     }
 
     /// The account with what a server changed of it in an earlier run; as configured if the record does not fit.
-    pub(crate) fn restored(&self, saved: &Saved) -> ServerAccount {
+    pub(crate) fn restored(&self, saved: &Saved, generation: u32) -> ServerAccount {
         let restore = |content: &[u8]| {
             let mut account = self.clone();
             (account.default_pmin, account.default_pmax, account.disable_timeout) = (None, None, None);
-            for line in body(content, &self.basis())? {
+            for line in body(content, &self.basis(generation))? {
                 let (name, value) = line.split_once(' ')?;
                 match name {
                     "lifetime" => account.lifetime = value.parse().ok()?,
@@ -217,7 +227,7 @@ impl ServerAccount {
 
     /// The attributes that this server set, to be stored.
     pub(crate) fn attributes_record(&self, table: &AttributeTable) -> Record {
-        let mut text = format!("{FORMAT} {:016x}\n", fingerprint(self.uri.as_str()));
+        let mut text = format!("{FORMAT} {:016x}\n", fingerprint(self.uri.as_str().as_bytes()));
         for (path, attributes) in table.iter() {
             let _ = writeln!(text, "{path} {}", attributes.to_string().replace(';', " ").trim_start());
         }
@@ -260,22 +270,22 @@ mod tests {
     fn an_account_comes_back_until_its_configuration_changes() {
         let mut changed = configured();
         (changed.lifetime, changed.default_pmin, changed.notification_storing) = (300, Some(5), false);
-        let saved = Saved::from_iter([changed.record(&configured())]);
-        assert_eq!(configured().restored(&saved), changed);
+        let saved = Saved::from_iter([changed.record(&configured(), 0)]);
+        assert_eq!(configured().restored(&saved, 0), changed);
         let reconfigured = configured().lifetime(61);
-        assert_eq!(reconfigured.restored(&saved), reconfigured);
-        assert_eq!(configured().restored(&Saved::new()), configured());
+        assert_eq!(reconfigured.restored(&saved, 0), reconfigured);
+        assert_eq!(configured().restored(&Saved::new(), 0), configured());
     }
 
     #[test]
     fn a_damaged_record_is_passed_over() {
-        let record = configured().lifetime(300).record(&configured());
+        let record = configured().lifetime(300).record(&configured(), 0);
         for cut in 0..record.content.len() {
             let damaged = Record::new(record.key, record.content[..cut].to_vec());
-            assert_eq!(configured().restored(&Saved::from_iter([damaged])), configured(), "{cut}");
+            assert_eq!(configured().restored(&Saved::from_iter([damaged]), 0), configured(), "{cut}");
         }
         let garbage = Record::new(record.key, vec![0xff; 40]);
-        assert_eq!(configured().restored(&Saved::from_iter([garbage])), configured());
+        assert_eq!(configured().restored(&Saved::from_iter([garbage]), 0), configured());
     }
 
     #[test]

@@ -1,7 +1,10 @@
 use lapwing_dtls::{
     CipherSuite,
-    credentials::{CertificateType, CertificateUsage, Identity, Pinned, Psk, PskError},
+    credentials::{CertificateType, CertificateUsage, Identity, IdentityError, Pinned, Psk, PskError},
+    crypto::PrivateKeyError,
 };
+
+use crate::model::ResourceId;
 
 /// How a client and one of its servers prove to each other who they are: what an instance of the Security object (0) says of
 /// it (LwM2M Core 1.1 section 5.2 and Appendix E.1).
@@ -70,10 +73,8 @@ impl Security {
     /// # Errors
     /// When `identity` is a certificate.
     pub fn raw_public_key(identity: Identity, server: Pinned) -> Result<Security, SecurityError> {
-        match identity.certificate_type() {
-            CertificateType::RawPublicKey => Ok(SecurityMode::RawPublicKey { identity, server }.into()),
-            CertificateType::X509 => Err(SecurityError::Identity),
-        }
+        expect_kind(&identity, CertificateType::RawPublicKey)?;
+        Ok(SecurityMode::RawPublicKey { identity, server }.into())
     }
 
     /// Certificates: the client's, and what is known of the server's.
@@ -81,10 +82,8 @@ impl Security {
     /// # Errors
     /// When `identity` is a raw public key.
     pub fn certificate(identity: Identity, usage: CertificateUsage, server: Pinned) -> Result<Security, SecurityError> {
-        match identity.certificate_type() {
-            CertificateType::X509 => Ok(SecurityMode::Certificate { identity, usage, server }.into()),
-            CertificateType::RawPublicKey => Err(SecurityError::Identity),
-        }
+        expect_kind(&identity, CertificateType::X509)?;
+        Ok(SecurityMode::Certificate { identity, usage, server }.into())
     }
 
     /// The same with these suites only, the preferred one first.
@@ -135,10 +134,51 @@ impl PartialEq for SecurityMode {
 
 impl Eq for SecurityMode {}
 
-/// Why an instance of the Security object cannot be used.
+/// Whether an identity is of the kind that a Security Mode asks for.
+fn expect_kind(identity: &Identity, kind: CertificateType) -> Result<(), SecurityError> {
+    if identity.certificate_type() == kind { Ok(()) } else { Err(SecurityError::Identity) }
+}
+
+/// Why an instance of the Security object cannot be used. The numbers are those of its resources.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecurityError {
+    /// The Security Mode is missing, or none of 0 to 4.
+    #[error("the Security Mode (2) is missing, or none of 0 to 4")]
+    Mode,
+    /// Enrolment over Secure Transport (mode 4).
+    #[error("the Security Mode 4 (EST) is unsupported")]
+    Est,
+    /// Not a pre-shared key with its identity.
+    #[error("{0}")]
+    Psk(#[from] PskError),
+    /// Not a private key.
+    #[error("the Secret Key (5) is {0}")]
+    PrivateKey(#[from] PrivateKeyError),
+    /// The client's certificate is missing.
+    #[error("the client's certificate (3) is missing")]
+    NoCertificate,
+    /// The client's certificate cannot be used, or is another key's.
+    #[error("the client's certificate (3): {0}")]
+    Certificate(#[from] IdentityError),
+    /// The private key is another public key's.
+    #[error("the Secret Key (5) does not belong to the Public Key (3)")]
+    OtherKey,
+    /// Nothing is known of the server's certificate or raw public key.
+    #[error("the Server Public Key (4) is missing")]
+    NoServerKey,
+    /// The Matching Type is none of 0 to 3.
+    #[error("the Matching Type (13) is none of 0 to 3")]
+    MatchingType,
+    /// The Certificate Usage is none of 0 to 3.
+    #[error("the Certificate Usage (15) is none of 0 to 3")]
+    CertificateUsage,
+    /// None of the suites is built.
+    #[error("none of the suites (16) is supported")]
+    Suites,
+    /// A resource is no number.
+    #[error("resource {0} is not a number that is not negative")]
+    Number(ResourceId),
     /// The client's identity is of the other kind than the Security Mode.
     #[error("the identity is a certificate where a raw public key is needed, or the other way round")]
     Identity,

@@ -1,9 +1,12 @@
 use lapwing_coap::Code;
 
-use super::ServerAccount;
+use super::{
+    Inconsistency, Retry, Security, ServerAccount, ServerUri, ShortServerId,
+    objects::{Builder, single},
+};
 use crate::{
     definitions::server,
-    model::{Instance, Resource, ResourceId, Value},
+    model::{Instance, InstanceId, Resource, ResourceId, Value},
 };
 
 /// The only binding there is yet: UDP without queue mode.
@@ -37,6 +40,61 @@ impl ServerAccount {
             server::BINDING => Some(Value::from(BINDING)),
             _ => None,
         }
+    }
+
+    /// The whole account, as a bootstrap server sees and writes it.
+    pub(super) fn server_instance(&self) -> Instance {
+        let whole = Builder::new(&server::DEFINITION)
+            .set_some(server::BOOTSTRAP_ON_REGISTRATION_FAILURE, (!self.bootstrap_on_failure).then_some(false))
+            .set_some(server::COMMUNICATION_RETRY_COUNT, self.retry.count)
+            .set_some(server::COMMUNICATION_RETRY_TIMER, self.retry.timer)
+            .set_some(server::COMMUNICATION_SEQUENCE_DELAY_TIMER, self.retry.sequence_delay)
+            .set_some(server::COMMUNICATION_SEQUENCE_RETRY_COUNT, self.retry.sequence_count);
+        let mut whole = whole.build();
+        whole.extend(self.content());
+        whole
+    }
+
+    /// The account that an instance of the Server object makes, together with what the Security object says.
+    pub(super) fn from_instance(
+        number: InstanceId,
+        instance: &Instance,
+        uri: ServerUri,
+        security: Security,
+    ) -> Result<ServerAccount, Inconsistency> {
+        let mandatory = |resource| single(instance, resource).ok_or(Inconsistency::Missing { number, resource });
+        let invalid = |resource| Inconsistency::Invalid { number, resource };
+        let seconds = |resource| match single(instance, resource) {
+            None => Ok(None),
+            Some(value) => {
+                value.as_unsigned().and_then(|number| number.try_into().ok()).map(Some).ok_or(invalid(resource))
+            }
+        };
+        let binding = mandatory(server::BINDING)?.as_str().unwrap_or_default();
+        if !binding.contains(BINDING) {
+            return Err(Inconsistency::Binding { number });
+        }
+        mandatory(server::LIFETIME)?;
+        let storing = server::NOTIFICATION_STORING_WHEN_DISABLED_OR_OFFLINE;
+        let on_failure = single(instance, server::BOOTSTRAP_ON_REGISTRATION_FAILURE);
+        Ok(ServerAccount {
+            ssid: short_server_id(mandatory(server::SHORT_SERVER_ID)?).ok_or(invalid(server::SHORT_SERVER_ID))?,
+            instance: Some(number),
+            uri,
+            security,
+            lifetime: seconds(server::LIFETIME)?.ok_or(invalid(server::LIFETIME))?,
+            default_pmin: seconds(server::DEFAULT_MINIMUM_PERIOD)?,
+            default_pmax: seconds(server::DEFAULT_MAXIMUM_PERIOD)?,
+            disable_timeout: seconds(server::DISABLE_TIMEOUT)?,
+            notification_storing: mandatory(storing)?.as_bool().ok_or(invalid(storing))?,
+            retry: Retry {
+                count: seconds(server::COMMUNICATION_RETRY_COUNT)?,
+                timer: seconds(server::COMMUNICATION_RETRY_TIMER)?,
+                sequence_delay: seconds(server::COMMUNICATION_SEQUENCE_DELAY_TIMER)?,
+                sequence_count: seconds(server::COMMUNICATION_SEQUENCE_RETRY_COUNT)?,
+            },
+            bootstrap_on_failure: on_failure.and_then(Value::as_bool) != Some(false),
+        })
     }
 
     /// All readable resources.
@@ -96,6 +154,12 @@ impl ServerAccount {
                 | server::BINDING
         )
     }
+}
+
+/// A Short Server ID that names a server: 1 to 65534.
+pub(super) fn short_server_id(value: &Value) -> Option<ShortServerId> {
+    let number = value.as_integer()?.try_into().ok()?;
+    (1..=65_534).contains(&number).then_some(number)
 }
 
 #[cfg(test)]

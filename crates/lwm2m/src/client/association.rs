@@ -195,6 +195,9 @@ impl Session {
 
     /// Asks for the association to be stored with further record numbers, unless it could not be taken up again.
     fn reserve(&mut self, cx: &mut Context) {
+        if self.retired {
+            return;
+        }
         let ahead = cx.settings.profile.parameters.reservation;
         let port = if self.outlives_addresses() { Some(0) } else { self.association.port };
         let Some((secure, port)) = self.connection.secure_mut().zip(port).filter(|_| ahead > 0) else { return };

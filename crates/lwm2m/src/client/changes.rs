@@ -54,6 +54,10 @@ impl Session {
             (Node::Resource(resource), Some(id)) => (Instance::from([(id, resource)]), false),
             _ => return self.respond(cx, exchange, Code::BAD_REQUEST),
         };
+        if cx.bootstrapping {
+            // The bootstrap server works on the account as it was when the bootstrap began.
+            return self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
+        }
         self.change(cx, Change { exchange, kind: Kind::Account { content, replace } });
     }
 
@@ -80,7 +84,7 @@ impl Session {
             let exchange = change.exchange;
             let (state, record) = match self.changed(cx, &change.kind) {
                 Ok(Some(State::Account(account))) => {
-                    let record = account.record(&self.configured);
+                    let record = account.record(&self.configured, self.generation);
                     (State::Account(account), record)
                 }
                 Ok(Some(State::Attributes(table))) => {
@@ -139,7 +143,24 @@ impl Session {
         self.next_change(cx);
     }
 
+    /// The account as a bootstrap left it. A change that is still on its way to the disk was made to the one before.
+    pub(super) fn reconfigure(&mut self, cx: &mut Context, account: ServerAccount, generation: u32) {
+        self.changes.storing = None;
+        for change in std::mem::take(&mut self.changes.queue) {
+            self.respond(cx, change.exchange, Code::SERVICE_UNAVAILABLE);
+        }
+        self.generation = generation;
+        self.configured = account.clone();
+        self.instance = account.instance.unwrap_or(self.instance);
+        self.replace_account(cx, account);
+    }
+
     fn take_account(&mut self, cx: &mut Context, account: ServerAccount) {
+        self.replace_account(cx, account);
+        self.update_if_changed(cx);
+    }
+
+    fn replace_account(&mut self, cx: &mut Context, account: ServerAccount) {
         let before = std::mem::replace(&mut self.account, account);
         cx.show_account(self.instance, &self.account);
         let path = Path::object(server::OBJECT_ID).instance(self.instance);
@@ -151,6 +172,5 @@ impl Session {
         }
         // The default periods count for every observation without its own.
         self.refresh_attributes();
-        self.update_if_changed(cx);
     }
 }

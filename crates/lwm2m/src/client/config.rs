@@ -5,7 +5,7 @@ use lapwing_dtls::credentials::UnknownTime;
 
 use crate::{
     account::{BootstrapAccount, Security, ServerAccount, ServerUri, ShortServerId},
-    model::{MAX_ID, Version},
+    model::{InstanceId, MAX_ID, Version},
 };
 
 pub use crate::connection::DtlsParameters;
@@ -76,6 +76,9 @@ pub struct Config {
     /// How many observations one server may have, beyond which it gets 5.03. Default 256; the bound in
     /// [`coap`](Config::coap) counts too.
     pub max_observations: usize,
+    /// How many bytes a bootstrap server may write before its Finish, beyond which it gets 4.13; each value and instance
+    /// counts for 32 to 64 bytes more than its content. Default 65,536.
+    pub max_bootstrap: usize,
 }
 
 impl Config {
@@ -95,6 +98,7 @@ impl Config {
             operation_timeout: Duration::from_secs(60),
             max_operations: 32,
             max_observations: 256,
+            max_bootstrap: 64 * 1024,
         }
     }
 
@@ -118,9 +122,17 @@ impl Config {
             seen.push(account.ssid);
             check_security(&account.uri, &account.security)?;
         }
+        let instances = || self.servers.iter().filter_map(|account| account.instance);
+        for (position, instance) in instances().enumerate() {
+            if instance == MAX_ID || instances().take(position).any(|other| other == instance) {
+                return Err(ConfigError::Instance(instance));
+            }
+        }
         if let Some(account) = &self.bootstrap {
             check_security(&account.uri, &account.security)?;
-            return Err(ConfigError::NotBuilt("bootstrap"));
+            if account.instance == Some(MAX_ID) {
+                return Err(ConfigError::Instance(MAX_ID));
+            }
         }
         Ok(())
     }
@@ -148,13 +160,13 @@ pub enum ConfigError {
     /// Two accounts have the same Short Server ID.
     #[error("Short Server ID {0} is there twice")]
     DuplicateSsid(ShortServerId),
+    /// Two accounts have the same instance of the Server object, or an account has a reserved one.
+    #[error("instance {0} is there twice, or reserved")]
+    Instance(InstanceId),
     /// A `coaps` URI without key or certificate.
     #[error("{0} is reached over DTLS, which needs a key or a certificate, and there is none")]
     NoSecurity(ServerUri),
     /// A key or certificate for a `coap` URI.
     #[error("{0} is plain CoAP, which has no use for a key or a certificate: did you mean coaps?")]
     SecurityUnused(ServerUri),
-    /// Something that this version does not have.
-    #[error("'{0}' is not built yet")]
-    NotBuilt(&'static str),
 }

@@ -5,13 +5,14 @@ use rand_chacha::{ChaCha8Rng, rand_core::Rng};
 
 use super::{
     Config, Event, FlowId, LwM2mVersion, Notifications, Offset, Operation, OperationId, PersistId, Target, Why,
-    operations::Operations,
+    bootstrap::Cause,
+    operations::{Operations, Phase},
 };
 use crate::{
     Now,
     account::{Record, ServerAccount, ServerId, ServerUri},
     connection::Profile,
-    definitions,
+    definitions::{self, server},
     model::{InstanceId, Level, Path, Tree, TreeObject},
 };
 
@@ -33,6 +34,16 @@ pub(super) struct Context {
     pub(super) scratch: Vec<u8>,
     /// Whether [`Event::Observed`] is due.
     pub(super) observed_changed: bool,
+    /// The bootstrap server is to be asked, and why.
+    pub(super) bootstrap_wanted: Option<Cause>,
+    /// There is a bootstrap server, so that a server may have it asked (1/x/9).
+    pub(super) bootstrap_offered: bool,
+    /// A bootstrap is under way, and no server may change its account meanwhile.
+    pub(super) bootstrapping: bool,
+    /// A server has taken a registration since this was looked at.
+    pub(super) registered: bool,
+    /// The instances of the Server object in `tree` are those of the accounts.
+    pub(super) accounts_shown: bool,
     rng: ChaCha8Rng,
     next_flow: u64,
     next_persist: u64,
@@ -47,6 +58,7 @@ pub(super) struct Settings {
     pub(super) notifications: Notifications,
     pub(super) max_operations: usize,
     pub(super) max_observations: usize,
+    pub(super) max_bootstrap: usize,
 }
 
 /// An [`Output`](super::Output) that waits to be polled.
@@ -81,12 +93,18 @@ impl Context {
                 notifications: config.notifications,
                 max_operations: config.max_operations,
                 max_observations: config.max_observations.min(config.coap.max_observations),
+                max_bootstrap: config.max_bootstrap,
             },
             tree: Tree::new(),
             operations: Operations::new(config.operation_timeout),
             outputs: VecDeque::new(),
             scratch: Vec::new(),
             observed_changed: false,
+            bootstrap_wanted: None,
+            bootstrap_offered: false,
+            bootstrapping: false,
+            registered: false,
+            accounts_shown: true,
             rng,
             next_flow: 0,
             next_persist: 0,
@@ -112,6 +130,19 @@ impl Context {
         self.rng.next_u32()
     }
 
+    /// For a connection of its own.
+    pub(super) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill_bytes(&mut seed);
+        seed
+    }
+
+    /// Nobody waits for an operation any more.
+    pub(super) fn abandon(&mut self, id: OperationId) {
+        self.operations.set_phase(id, Phase::Late);
+        self.outputs.push_back(Item::Abort(id, Why::Unreachable));
+    }
+
     pub(super) fn open(&mut self, server: ServerId, uri: &ServerUri, local_port: Option<u16>) -> FlowId {
         let flow = FlowId(self.next_flow);
         self.next_flow += 1;
@@ -128,22 +159,32 @@ impl Context {
 
     /// Takes what the application declared; the Server object stays as it is.
     pub(super) fn declare(&mut self, declared: Tree) {
-        let server = self.tree.objects.remove(&definitions::server::OBJECT_ID);
+        let own = self.tree.objects.remove(&server::OBJECT_ID);
         self.tree = as_seen_by(self.settings.version, declared);
-        if let Some(server) = server {
-            self.tree.insert(server);
+        if let Some(own) = own {
+            self.tree.insert(own);
         }
+    }
+
+    /// Shows these accounts and no others.
+    pub(super) fn show_accounts<'a>(&mut self, accounts: impl Iterator<Item = (InstanceId, &'a ServerAccount)>) {
+        self.tree.objects.remove(&server::OBJECT_ID);
+        accounts.for_each(|(instance, account)| self.show_account(instance, account));
+        self.accounts_shown = true;
     }
 
     /// Shows an account as an instance of the Server object.
     pub(super) fn show_account(&mut self, instance: InstanceId, account: &ServerAccount) {
-        let object = self.tree.objects.entry(definitions::server::OBJECT_ID).or_insert_with(|| {
+        let object = self.tree.objects.entry(server::OBJECT_ID).or_insert_with(|| {
             TreeObject::new(match self.settings.version {
-                LwM2mVersion::V1_0 => &definitions::server::V1_0,
-                LwM2mVersion::V1_1 => &definitions::server::V1_1,
+                LwM2mVersion::V1_0 => &server::V1_0,
+                LwM2mVersion::V1_1 => &server::V1_1,
             })
         });
-        object.instances.insert(instance, account.resources());
+        let trigger = server::BOOTSTRAP_REQUEST_TRIGGER;
+        let offered = self.bootstrap_offered && object.definition.resource(trigger).is_some();
+        let resources = account.resources().into_iter().chain(offered.then_some(trigger));
+        object.instances.insert(instance, resources.collect());
     }
 
     /// Whether there is one number at `path`, so that thresholds apply.

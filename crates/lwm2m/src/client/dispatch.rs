@@ -205,25 +205,18 @@ fn write(
         }
     }
     check_resources(path.resource_id(), path, object, view)?;
-    let named = request.message.options.content_format();
+    let options = &request.message.options;
+    let named = options.content_format();
     if view.tree.is_streamed(&path) && named.is_none_or(|format| format == ContentFormat::OPAQUE) {
         return Ok(Plan::Receive {
             path,
             format: named,
-            size: request.message.options.size1().map(u64::from),
+            size: options.size1().map(u64::from),
             first: request.payload.to_vec(),
             whole: body == Body::Whole,
         });
     }
-    let format = match named {
-        Some(format) => format,
-        // Only a single value can be told without saying how (LwM2M 1.0 section 6.4).
-        None if path.level() >= Level::Resource => ContentFormat::TEXT,
-        None => return Err(Code::UNSUPPORTED_CONTENT_FORMAT),
-    };
-    if !format::is_supported(format) {
-        return Err(Code::UNSUPPORTED_CONTENT_FORMAT);
-    }
+    let format = content_format(&path, options)?;
     if body == Body::Begun {
         return Ok(Plan::Reassemble);
     }
@@ -244,6 +237,17 @@ fn write(
         }
         node => Ok(Plan::Write { path, mode, node }),
     }
+}
+
+/// The format of the body of a Write.
+pub(super) fn content_format(path: &Path, options: &Options<'_>) -> Result<ContentFormat, Code> {
+    let format = match options.content_format() {
+        Some(format) => format,
+        // Only a single value can be told without saying how (LwM2M 1.0 section 6.4).
+        None if path.level() >= Level::Resource => ContentFormat::TEXT,
+        None => return Err(Code::UNSUPPORTED_CONTENT_FORMAT),
+    };
+    if format::is_supported(format) { Ok(format) } else { Err(Code::UNSUPPORTED_CONTENT_FORMAT) }
 }
 
 /// Whether each of these resources of an instance is there and may be written.

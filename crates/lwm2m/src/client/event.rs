@@ -3,7 +3,10 @@ use std::time::Duration;
 use lapwing_coap::wire::Code;
 
 use super::FlowError;
-use crate::{account::ShortServerId, model::Path};
+use crate::{
+    account::{Inconsistency, ShortServerId},
+    model::Path,
+};
 
 /// What happened, for the application to know. Nothing needs to be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,17 +66,23 @@ pub enum Event {
         /// What it observed.
         path: Path,
     },
-    /// Which accounts are used from now on.
+    /// A bootstrap server has written accounts in an earlier run. Comes first of all, and only where there is something stored.
     AccountsUsed {
-        /// They were written by a bootstrap server in an earlier run, and hold instead of those configured.
+        /// These hold; otherwise those configured do.
         stored: bool,
     },
-    /// The stored accounts are damaged, or of a version that this one does not read: those configured are used.
+    /// The stored accounts are damaged, or of a version that this one does not read: they are passed over.
     AccountsDamaged,
-    /// A bootstrap begins: the bootstrap server is asked, or has been told by a server's Execute of 1/x/9 that it will be.
+    /// The bootstrap server is asked now.
     BootstrapBegun,
     /// The bootstrap server has finished, and what it wrote is durable and in force.
     BootstrapFinished,
+    /// The bootstrap server has finished, but what it wrote makes no accounts that the client could work with. It is told so, and
+    /// may write more.
+    BootstrapInconsistent(Inconsistency),
+    /// The bootstrap server has finished, but what it wrote to an instance of the application's objects was refused by these. It
+    /// is told so, and may write more; what was accepted before of such instances stays.
+    BootstrapRefused(Path),
     /// A bootstrap has failed; the accounts are as they were.
     BootstrapFailed {
         /// Why.

@@ -1,12 +1,14 @@
-//! The client engine: registration, device management and information reporting (LwM2M Core 1.1 section 6). Sans-IO.
+//! The client engine: bootstrap, registration, device management and information reporting (LwM2M Core 1.1 section 6). Sans-IO.
 //!
 //! [`Client`] is fed datagrams, times, answers of the application and changes of its values, and polled for what is to be
 //! done: after every call, poll [`Client::poll_output`] until it says [`Output::Wait`]. It reads no clock and opens no socket.
 //! Everything that comes from a server may be hostile: it never fails for the caller.
 
+mod adopt;
 mod arguments;
 mod association;
 mod backoff;
+mod bootstrap;
 mod changes;
 mod config;
 mod context;
@@ -32,13 +34,14 @@ pub use self::{
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use self::{
+    bootstrap::{Bootstrap, Cause},
     context::{Context, Item},
     registration::Then,
     session::Session,
 };
 use crate::{
     Now,
-    account::{Saved, ServerAccount, ShortServerId},
+    account::{BootstrapAccount, Saved, ServerAccount, ShortServerId},
     model::{Path, Tree, Value},
 };
 
@@ -62,6 +65,8 @@ pub enum Status {
 pub struct Client {
     cx: Context,
     sessions: Vec<Session>,
+    next_session: usize,
+    bootstrap: Bootstrap,
     declared: bool,
     /// [`Command::Deregister`] was given: [`Event::Stopped`] is due when all sessions have.
     stopping: bool,
@@ -81,13 +86,24 @@ impl Client {
         config.validate()?;
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut cx = Context::new(now, &config, ChaCha8Rng::from_rng(&mut rng));
-        let mut sessions = Vec::new();
-        for (index, account) in config.servers.into_iter().enumerate() {
-            let session = Session::new(&cx, &mut rng, index, account, saved.clone());
-            cx.show_account(session.instance, &session.account);
-            sessions.push(session);
+        let (bootstrap, servers) = Bootstrap::new(&mut cx, &config, &saved);
+        let generation = bootstrap.generation();
+        let mut client = Client {
+            cx,
+            sessions: Vec::new(),
+            next_session: 0,
+            bootstrap,
+            declared: false,
+            stopping: false,
+            stopped: false,
+        };
+        for account in servers {
+            client.begin(account, generation, saved.clone());
         }
-        Ok(Client { cx, sessions, declared: false, stopping: false, stopped: false })
+        if !client.sessions.is_empty() {
+            client.show_accounts();
+        }
+        Ok(client)
     }
 
     /// A datagram came on a flow.
@@ -95,6 +111,8 @@ impl Client {
         self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
             session.handle_datagram(&mut self.cx, datagram);
+        } else if self.bootstrap.has_flow(flow) {
+            self.bootstrap.handle_datagram(&mut self.cx, &self.sessions, datagram);
         }
     }
 
@@ -103,6 +121,8 @@ impl Client {
         self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.flow == Some(flow)) {
             session.handle_flow(&mut self.cx, event);
+        } else if self.bootstrap.has_flow(flow) {
+            self.bootstrap.handle_flow(&mut self.cx, &self.sessions, event);
         }
     }
 
@@ -112,6 +132,7 @@ impl Client {
         for session in &mut self.sessions {
             session.handle_timeout(&mut self.cx);
         }
+        self.bootstrap.handle_timeout(&mut self.cx, &self.sessions);
         while let Some(id) = self.cx.operations.expired(self.cx.now) {
             self.expire(id);
         }
@@ -129,6 +150,9 @@ impl Client {
                 session.register(&mut self.cx);
             }
         }
+        if first && !self.stopping && self.sessions.is_empty() {
+            self.bootstrap.want(&mut self.cx, Cause::NoAccount);
+        }
     }
 
     /// The application asks for something.
@@ -139,7 +163,16 @@ impl Client {
             Command::Register => (self.stopping, self.stopped) = (false, false),
             Command::Update(_) | Command::Bootstrap | Command::NetworkChanged => {}
         }
-        for session in &mut self.sessions {
+        match command {
+            Command::Deregister => self.bootstrap.stop(&mut self.cx),
+            Command::Bootstrap if self.declared && !self.stopping => self.bootstrap.want(&mut self.cx, Cause::Wanted),
+            Command::Register if self.declared && self.sessions.is_empty() => {
+                self.bootstrap.want(&mut self.cx, Cause::NoAccount);
+            }
+            Command::NetworkChanged if !self.stopping => self.bootstrap.network_changed(&mut self.cx),
+            _ => {}
+        }
+        for session in self.sessions.iter_mut().filter(|session| !session.retired) {
             match command {
                 Command::Update(server) => {
                     if server.is_none_or(|server| server == session.account.ssid) {
@@ -157,8 +190,14 @@ impl Client {
     /// The end of an operation.
     pub fn complete(&mut self, now: Now, id: OperationId, reply: Result<Reply, ErrorCode>) {
         self.cx.at(now);
-        if let Some(session) = self.session_of(id) {
-            self.sessions[session].complete(&mut self.cx, id, reply);
+        match self.session_of(id) {
+            Some(bootstrap::SESSION) => self.bootstrap.complete(&mut self.cx, id, reply),
+            Some(index) => match self.sessions.iter_mut().find(|session| session.index == index) {
+                Some(session) => session.complete(&mut self.cx, id, reply),
+                // Its server has gone meanwhile.
+                None => drop(self.cx.operations.remove(id)),
+            },
+            None => {}
         }
     }
 
@@ -166,7 +205,7 @@ impl Client {
     /// too; its operation's answer follows by [`Client::complete`].
     pub fn chunk_done(&mut self, now: Now, id: OperationId, result: Result<(), ErrorCode>) {
         self.cx.at(now);
-        if let Some(session) = self.session_of(id) {
+        if let Some(session) = self.session_for(id) {
             self.sessions[session].chunk_done(&mut self.cx, id, result);
         }
     }
@@ -174,7 +213,7 @@ impl Client {
     /// The bytes that [`Output::Pull`] asked for.
     pub fn supply(&mut self, now: Now, id: OperationId, offset: Offset, bytes: &[u8], last: Last) {
         self.cx.at(now);
-        if let Some(session) = self.session_of(id) {
+        if let Some(session) = self.session_for(id) {
             self.sessions[session].supply(&mut self.cx, id, offset, bytes, last);
         }
     }
@@ -186,6 +225,8 @@ impl Client {
             session.persisted(&mut self.cx, result);
         } else if let Some(session) = self.sessions.iter_mut().find(|session| session.is_reserving(id)) {
             session.reserved(&mut self.cx, result);
+        } else if self.bootstrap.is_storing(id) {
+            self.bootstrap.persisted(&mut self.cx, id, result);
         }
     }
 
@@ -211,24 +252,35 @@ impl Client {
                     return Output::Transmit(flow, &buffer[range]);
                 }
             }
+            if let Some((flow, range)) = self.bootstrap.poll_transmit(&self.cx, buffer) {
+                return Output::Transmit(flow, &buffer[range]);
+            }
             if !self.pump() {
                 break;
             }
         }
         self.cx.trim();
         let operation = self.cx.operations.next_deadline().map(|due| (due, Reason::Operation));
-        let next = self.sessions.iter().filter_map(Session::poll_timeout).chain(operation).min_by_key(|(due, _)| *due);
+        let bootstrap = self.bootstrap.poll_timeout(&self.cx);
+        let sessions = self.sessions.iter().filter_map(Session::poll_timeout);
+        let next = sessions.chain(operation).chain(bootstrap).min_by_key(|(due, _)| *due);
         next.map_or(Output::Wait(None, Reason::Idle), |(due, reason)| Output::Wait(Some(due), reason))
     }
 
     /// The state of a server's registration.
     pub fn status(&self, server: ShortServerId) -> Option<Status> {
-        self.sessions.iter().find(|session| session.account.ssid == server).map(Session::status)
+        let mut current = self.sessions.iter().filter(|session| !session.retired);
+        current.find(|session| session.account.ssid == server).map(Session::status)
     }
 
-    /// The accounts as they are now, with what servers have changed.
+    /// The accounts as they are now: configured or bootstrapped, with what servers have changed.
     pub fn accounts(&self) -> impl Iterator<Item = &ServerAccount> + '_ {
-        self.sessions.iter().map(|session| &session.account)
+        self.sessions.iter().filter(|session| !session.retired).map(|session| &session.account)
+    }
+
+    /// The account of the bootstrap server as it is now.
+    pub fn bootstrap_account(&self) -> Option<&BootstrapAccount> {
+        self.bootstrap.account()
     }
 
     /// Does what earlier calls have caused. Returns whether there was anything.
@@ -237,6 +289,7 @@ impl Client {
         for session in &mut self.sessions {
             busy |= session.pump(&mut self.cx);
         }
+        busy |= self.pump_bootstrap();
         if std::mem::take(&mut self.cx.observed_changed) {
             let mut paths: Vec<Path> = self
                 .sessions
@@ -249,7 +302,8 @@ impl Client {
             self.cx.event(Event::Observed(paths));
             busy = true;
         }
-        if self.stopping && !self.stopped && self.sessions.iter().all(Session::is_stopped) {
+        let is_quiet = self.bootstrap.is_idle() && self.sessions.iter().all(Session::is_stopped);
+        if self.stopping && !self.stopped && is_quiet {
             self.stopped = true;
             self.cx.event(Event::Stopped);
             busy = true;
@@ -257,12 +311,48 @@ impl Client {
         busy
     }
 
-    /// An operation was not answered in time.
-    fn expire(&mut self, id: OperationId) {
-        let Some(session) = self.session_of(id) else { return };
-        self.sessions[session].complete_late(&mut self.cx, id);
+    /// Does what the bootstrap server, or a want of it, has caused.
+    fn pump_bootstrap(&mut self) -> bool {
+        let mut busy = self.bootstrap.pump(&mut self.cx, &self.sessions);
+        if std::mem::take(&mut self.cx.registered) {
+            self.bootstrap.registered();
+        }
+        if let Some(cause) = self.cx.bootstrap_wanted.take()
+            && !self.stopping
+        {
+            self.bootstrap.want(&mut self.cx, cause);
+            busy = true;
+        }
+        self.cx.bootstrapping = self.bootstrap.is_open();
+        if let Some(accounts) = self.bootstrap.take_adopted() {
+            self.adopt(accounts);
+            busy = true;
+        }
+        if !self.cx.accounts_shown {
+            self.show_accounts();
+        }
+        self.bury();
+        busy
     }
 
+    /// An operation was not answered in time.
+    fn expire(&mut self, id: OperationId) {
+        match self.session_for(id) {
+            Some(session) => self.sessions[session].complete_late(&mut self.cx, id),
+            None => {
+                self.cx.abandon(id);
+                self.bootstrap.applied(&mut self.cx, id, Err(ErrorCode::Unavailable));
+            }
+        }
+    }
+
+    /// Where the session of an operation stands.
+    fn session_for(&mut self, id: OperationId) -> Option<usize> {
+        let index = self.session_of(id)?;
+        self.sessions.iter().position(|session| session.index == index)
+    }
+
+    /// Which session an operation belongs to.
     fn session_of(&mut self, id: OperationId) -> Option<usize> {
         self.cx.operations.get_mut(id).map(|pending| pending.session)
     }

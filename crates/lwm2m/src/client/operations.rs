@@ -22,6 +22,8 @@ pub(super) enum Work {
     Delete,
     /// Answers a Discover.
     Discover { path: Path },
+    /// A part of what a bootstrap server has finished.
+    Bootstrap,
     /// Answers a streamed write. `whole`: the body came in one message.
     Receive { whole: bool, last: bool },
 }
@@ -29,7 +31,7 @@ pub(super) enum Work {
 impl Work {
     /// Whether the operation runs to its end when nobody waits for it any more.
     pub(super) const fn is_mutation(&self) -> bool {
-        matches!(self, Work::Write | Work::Execute | Work::Create { .. } | Work::Delete)
+        matches!(self, Work::Write | Work::Execute | Work::Create { .. } | Work::Delete | Work::Bootstrap)
     }
 }
 

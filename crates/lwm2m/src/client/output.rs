@@ -104,6 +104,8 @@ pub enum Reason {
     Observation,
     /// An operation has not been answered in time.
     Operation,
+    /// A bootstrap: the hold-off time, the next attempt, the end of one, or of the bootstrap server's account.
+    Bootstrap,
 }
 
 /// Why an operation is of no use any more.

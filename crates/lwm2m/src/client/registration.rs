@@ -9,6 +9,7 @@ use lapwing_coap::{
 
 use super::{
     Event, Failure, FlowError, Loss, Reason, Status,
+    bootstrap::{Cause, fallback},
     context::{Context, Item},
     session::Session,
 };
@@ -292,6 +293,8 @@ impl Session {
         }
         self.connection.peer().set_silent(false);
         tracing::debug!(server = self.account.ssid, "registered");
+        self.failures = 0;
+        cx.registered = true;
         cx.event(Event::Registered { server: self.account.ssid, after: cx.now.saturating_sub(since) });
         // What was declared or written while the answer was under way.
         self.update_if_changed(cx);
@@ -313,6 +316,11 @@ impl Session {
             None => State::Stopped,
         };
         tracing::debug!(server = self.account.ssid, %reason, ?retry_in, "not registered");
+        self.failures += 1;
+        if fallback::is_due(&self.account, self.failures, &reason) {
+            self.failures = 0;
+            cx.bootstrap_wanted.get_or_insert(Cause::Unregistered);
+        }
         cx.event(Event::RegistrationFailed { server: self.account.ssid, reason, retry_in });
     }
 

@@ -4,14 +4,13 @@ use lapwing_coap::{
     Code, Token,
     peer::{self, ExchangeId, NotificationId, Outcome, RequestId, Response},
 };
-use rand_chacha::rand_core::Rng;
-
 use lapwing_dtls as dtls;
 
 use super::{
     FlowError, FlowEvent, FlowId, Loss, Offset, OperationId, OperationKind, Origin, Reason, Why,
     association::Association,
     backoff::Backoff,
+    bootstrap::Cause,
     changes::Changes,
     context::{Context, Item},
     dispatch::{self, Body, Observe, Plan, View},
@@ -29,11 +28,15 @@ use crate::{
 
 /// One server: its account, its connection, its registration, and what it observes.
 pub(super) struct Session {
-    /// Its place among the sessions.
+    /// Tells it from all other sessions, also from those that were.
     pub(super) index: usize,
+    /// Its account has gone: it says farewell and is no more.
+    pub(super) retired: bool,
     pub(super) account: ServerAccount,
     /// The account as it was configured: stored changes of a server hold as long as this stays.
     pub(super) configured: ServerAccount,
+    /// The bootstraps that the account came through.
+    pub(super) generation: u32,
     /// Its instance of the Server object.
     pub(super) instance: InstanceId,
     pub(super) connection: Connection,
@@ -41,11 +44,15 @@ pub(super) struct Session {
     pub(super) flow: Option<FlowId>,
     pub(super) state: State,
     pub(super) backoff: Backoff,
+    /// Attempts to register that have failed since one succeeded, or the bootstrap server was asked for it.
+    pub(super) failures: u32,
     pub(super) observations: Vec<Observation>,
     pub(super) attributes: AttributeTable,
     pub(super) changes: Changes,
     /// The Execute of Disable, while its answer settles.
     pub(super) disabling: Option<ExchangeId>,
+    /// The Execute of the Bootstrap-Request Trigger, while its answer settles.
+    pub(super) triggering: Option<ExchangeId>,
     /// What earlier runs stored, until the objects are declared by which attributes are checked.
     pub(super) saved: Option<Saved>,
 }
@@ -103,30 +110,32 @@ fn answer(request: RequestId, response: &Response<'_>) -> Digest {
 
 impl Session {
     pub(super) fn new(
-        cx: &Context,
-        rng: &mut impl Rng,
+        cx: &mut Context,
         index: usize,
         configured: ServerAccount,
+        generation: u32,
         saved: Saved,
     ) -> Session {
-        let mut seed = [0; 32];
-        rng.fill_bytes(&mut seed);
-        let account = configured.restored(&saved);
+        let account = configured.restored(&saved, generation);
         let dtls = cx.settings.profile.client_config(&account.security, &account.uri);
         let mut session = Session {
             index,
-            instance: configured.instance.unwrap_or(index as InstanceId),
+            retired: false,
+            instance: configured.instance.unwrap_or_default(),
             account,
             configured,
-            connection: Connection::new(cx.settings.coap.clone(), dtls, seed),
+            generation,
+            connection: Connection::new(cx.settings.coap.clone(), dtls, cx.seed()),
             association: Association::default(),
             flow: None,
             state: State::Stopped,
             backoff: Backoff::default(),
+            failures: 0,
             observations: Vec::new(),
             attributes: AttributeTable::new(),
             changes: Changes::default(),
             disabling: None,
+            triggering: None,
             saved: None,
         };
         session.import(cx, &saved);
@@ -332,6 +341,10 @@ impl Session {
                 self.disabling = Some(exchange);
                 self.connection.peer().respond(cx.now, exchange, reply.settle());
             }
+            Some(server::BOOTSTRAP_REQUEST_TRIGGER) => {
+                self.triggering = Some(exchange);
+                self.connection.peer().respond(cx.now, exchange, reply.settle());
+            }
             _ => {
                 self.connection.peer().respond(cx.now, exchange, reply);
                 self.update(cx);
@@ -344,6 +357,9 @@ impl Session {
         if self.disabling == Some(exchange) {
             self.disabling = None;
             self.disable(cx);
+        } else if self.triggering == Some(exchange) {
+            self.triggering = None;
+            cx.bootstrap_wanted = Some(Cause::Wanted);
         } else if let Some(id) = cx.operations.by_exchange(self.index, exchange) {
             cx.operations.remove(id);
             cx.outputs.push_back(Item::Settled(id));
@@ -352,7 +368,7 @@ impl Session {
 
     /// A body ends before its time, or an answer could not be delivered.
     fn aborted(&mut self, cx: &mut Context, exchange: ExchangeId, why: peer::Abort) {
-        if self.disabling == Some(exchange) {
+        if [self.disabling, self.triggering].contains(&Some(exchange)) {
             // The server does not know that it was heard, but it was: what it wants is done.
             return self.settled(cx, exchange);
         }
@@ -379,6 +395,9 @@ impl Session {
     pub(super) fn end_service(&mut self, cx: &mut Context) {
         self.connection.peer().set_silent(true);
         self.disabling = None;
+        if self.triggering.take().is_some() {
+            cx.bootstrap_wanted = Some(Cause::Wanted);
+        }
         while !self.observations.is_empty() {
             self.end_observation(cx, self.observations.len() - 1, None);
         }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use lapwing_coap::{Code, ContentFormat, Message, MessageType, Token, Writer, wire};
 use lapwing_lwm2m::{
     Now,
-    account::{Record, Saved, ServerAccount},
+    account::{Record, Saved, ServerAccount, ServerId},
     client::{
         Client, Command, Config, ErrorCode, Event, FlowError, FlowEvent, FlowId, Operation, OperationId, Output,
         PersistId, Reply, Target,
@@ -25,6 +25,7 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sent {
     pub(crate) at: Duration,
+    pub(crate) to: ServerId,
     pub(crate) kind: MessageType,
     pub(crate) code: Code,
     pub(crate) id: u16,
@@ -38,11 +39,12 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn new(at: Duration, datagram: &[u8]) -> Sent {
+    fn new(at: Duration, to: ServerId, datagram: &[u8]) -> Sent {
         let message = Message::parse(datagram).expect("the client sends valid messages");
         let options = &message.options;
         Sent {
             at,
+            to,
             kind: message.kind,
             code: message.code,
             id: message.id,
@@ -158,7 +160,10 @@ pub(crate) struct Harness {
     pub(crate) opens: Vec<Target>,
     /// What becomes of flows.
     pub(crate) network: Result<(), FlowError>,
+    /// The flow that what is said to the client comes on: the last that was opened, until it is closed.
     pub(crate) flow: Option<FlowId>,
+    /// All flows that are open, in the order in which they were opened.
+    pub(crate) flows: Vec<(FlowId, ServerId)>,
     next_id: u16,
     ladder: Vec<String>,
 }
@@ -202,6 +207,7 @@ impl Harness {
             opens: Vec::new(),
             network: Ok(()),
             flow: None,
+            flows: Vec::new(),
             next_id: 0,
             ladder: Vec::new(),
         }
@@ -256,17 +262,26 @@ impl Harness {
                 Output::Wait(due, _) => return due,
                 Output::Open(flow, target) => {
                     self.flow = Some(flow);
+                    self.flows.push((flow, target.server));
                     self.opens.push(target);
                     let event = self.network.map_or_else(FlowEvent::Failed, |()| FlowEvent::Opened);
                     self.client.handle_flow(self.time(), flow, event);
                 }
                 Output::Close(flow) => {
-                    assert_eq!(self.flow.take(), Some(flow));
+                    let open = self.flows.len();
+                    self.flows.retain(|(other, _)| *other != flow);
+                    assert_eq!(self.flows.len() + 1, open, "a flow is closed once");
+                    self.flow.take_if(|current| *current == flow);
                 }
                 Output::Transmit(flow, datagram) => {
-                    assert_eq!(self.flow, Some(flow), "a datagram on a flow that is open");
+                    let open = self.flows.iter().find(|(other, _)| *other == flow);
+                    let to = open.expect("a datagram on a flow that is open").1;
+                    if self.opens.iter().any(|target| target.server == to && target.uri.is_secure()) {
+                        // A handshake, which nobody answers here.
+                        continue;
+                    }
                     self.ladder.push(format!("{:>12?}  -> {}", self.now, wire::describe(datagram)));
-                    self.sent.push_back(Sent::new(self.now, datagram));
+                    self.sent.push_back(Sent::new(self.now, to, datagram));
                 }
                 Output::Operation(id, operation) => {
                     if self.automatic {
@@ -320,6 +335,12 @@ impl Harness {
 
     pub(crate) fn run_for(&mut self, time: Duration) {
         self.run_until(self.now + time);
+    }
+
+    /// What is said to the client from now on comes from this server.
+    pub(crate) fn speak_as(&mut self, server: ServerId) {
+        let flow = self.flows.iter().rev().find(|(_, other)| *other == server);
+        self.flow = Some(flow.expect("a flow to this server").0);
     }
 
     pub(crate) fn deliver(&mut self, datagram: &[u8]) {

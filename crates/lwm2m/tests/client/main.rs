@@ -4,6 +4,7 @@ mod harness;
 mod objects;
 
 mod account;
+mod bootstrap;
 mod discover;
 mod errors;
 mod lost_server;
