@@ -6,7 +6,7 @@
 
 mod world;
 
-use world::{Fault, Plan, Tally, run};
+use world::{Fault, Plan, Tally, Way, run};
 
 /// `LAPWING_SEED` runs one seed alone, `LAPWING_SEEDS` that many instead of 1,000.
 fn seeds() -> std::ops::Range<u64> {
@@ -44,9 +44,31 @@ fn loses_no_demanded_value_at_10_percent_or_less() {
     assert!(tally.arrived > 100 * tally.reported, "{tally:?}: the exception must not be the rule");
 }
 
+/// Over DTLS: NATs that change the client's address, and restarts without a handshake, come on top.
+#[test]
+fn recovers_over_dtls_with_a_connection_id() {
+    hold(|seed| Plan::rough(seed).over(Way::ConnectionId));
+}
+
+#[test]
+fn recovers_over_dtls_without_a_connection_id() {
+    hold(|seed| Plan::rough(seed).over(Way::Address));
+}
+
+#[test]
+fn loses_no_demanded_value_over_dtls() {
+    let tally = hold(|seed| Plan::fair(seed).over(if seed % 2 == 0 { Way::ConnectionId } else { Way::Address }));
+    assert!(tally.arrived > 100 * tally.reported, "{tally:?}: the exception must not be the rule");
+}
+
 #[test]
 fn a_client_that_ignores_retries_is_found_out() {
     assert!(found_out(50, |seed| Plan::rough(seed).with(Fault::IgnoresRetries)) > 0);
+}
+
+#[test]
+fn a_client_that_gives_no_association_up_is_found_out() {
+    assert!(found_out(100, |seed| Plan::rough(seed).over(Way::ConnectionId).with(Fault::IgnoresDoubt)) > 0);
 }
 
 #[test]

@@ -7,14 +7,17 @@ use std::{
 };
 
 use lapwing_coap::wire::describe;
+use lapwing_dtls::credentials::Psk;
 use lapwing_lwm2m::{
     Now,
-    account::{Saved, ServerAccount},
+    account::{Saved, SecurityMode, ServerAccount},
     attributes::Changes,
     client::{self, Client, Command, Config, FlowEvent, FlowId, Notifications, OperationKind, Output, Reply, Status},
     definitions::{device, firmware_update, test_object_v1_0},
     model::{Instance, Node, Path, Tree, TreeObject, Value},
-    server::{Channel, Content, Request, RequestId, Response, Server, ServerConfig, ServerEvent, ServerOutput},
+    server::{
+        Channel, Content, Request, RequestId, Response, SecurityInfo, Server, ServerConfig, ServerEvent, ServerOutput,
+    },
 };
 use sim::{Cable, Happening, Random, World};
 
@@ -33,8 +36,21 @@ const ENDPOINT: &str = "gw";
 const CALM: Duration = Duration::from_secs(900);
 /// A Register that is under way gives up after MAX_TRANSMIT_WAIT; the longest delay before the next one is 5 min.
 const REGISTERED: Duration = Duration::from_secs(93 + 300);
+/// Over DTLS, an association that is presumed to be there is given up after two retransmissions and a handshake after 63 s; and what
+/// was registered over an association that the server replaced meanwhile is found out by an Update, at half of the lifetime.
+const SECURED: Duration = Duration::from_secs(9 + 63 + 165 + 93);
 /// A request to observe gives up after as long, and the server's longest delay before the next one is 5 min, too.
 const OBSERVED: Duration = Duration::from_secs(2 * (93 + 300));
+
+/// How the client and the server speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Plain,
+    /// Over DTLS with a Connection ID.
+    ConnectionId,
+    /// Over DTLS without one.
+    Address,
+}
 
 /// What is to be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +58,8 @@ pub(crate) enum Fault {
     None,
     /// The timer after which a server is tried again does not go off.
     IgnoresRetries,
+    /// The timers of handshakes, and of associations that the server may have lost, do not go off.
+    IgnoresDoubt,
     /// The last change before the loss ends is not told to the client engine.
     DropsLastValue,
     /// Notifications are sent without asking for an acknowledgement.
@@ -52,6 +70,7 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     seed: u64,
+    way: Way,
     loss: f64,
     duplication: f64,
     reordering: f64,
@@ -60,6 +79,10 @@ pub(crate) struct Plan {
     outage: Option<(Duration, Duration)>,
     /// The client's address changes.
     moves: Option<Duration>,
+    /// A NAT gives the client another address, and tells nobody.
+    rebinds: Option<Duration>,
+    /// The client's process is killed and started again.
+    restarts: Option<Duration>,
     /// The server forgets the client.
     forgets: Option<Duration>,
     /// Whether every demanded value must arrive.
@@ -73,6 +96,18 @@ impl Plan {
         Plan { fault, ..self }
     }
 
+    /// The same over DTLS, with what only DTLS survives.
+    pub(crate) fn over(self, way: Way) -> Plan {
+        let mut random = Random::seeded(self.seed ^ 0xd715);
+        let mut sometimes = || if random.chance(0.3) { Some(random.up_to(CALM)) } else { None };
+        Plan {
+            way,
+            rebinds: sometimes().filter(|_| !self.strict),
+            restarts: sometimes().filter(|_| !self.strict),
+            ..self
+        }
+    }
+
     /// Up to 40 % loss, and everything else that may go wrong.
     pub(crate) fn rough(seed: u64) -> Plan {
         let mut random = Random::seeded(seed ^ 0x5eed);
@@ -80,6 +115,9 @@ impl Plan {
         let sometimes = |random: &mut Random| if random.chance(0.3) { Some(seconds(random)) } else { None };
         Plan {
             seed,
+            way: Way::Plain,
+            rebinds: None,
+            restarts: None,
             loss: 0.4 * random.below(1_001) as f64 / 1_000.0,
             duplication: 0.2 * random.below(1_001) as f64 / 1_000.0,
             reordering: 0.2 * random.below(1_001) as f64 / 1_000.0,
@@ -124,13 +162,16 @@ pub(crate) fn run(plan: &Plan) -> Result<Tally, String> {
 enum Tag {
     Change,
     Moves,
+    Rebinds,
+    Restarts,
     Forgets,
     Cut,
     Restore,
     SetUp,
 }
 
-const TAGS: [Tag; 6] = [Tag::Change, Tag::Moves, Tag::Forgets, Tag::Cut, Tag::Restore, Tag::SetUp];
+const TAGS: [Tag; 8] =
+    [Tag::Change, Tag::Moves, Tag::Rebinds, Tag::Restarts, Tag::Forgets, Tag::Cut, Tag::Restore, Tag::SetUp];
 
 /// What the server does once to every client, until it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +196,8 @@ struct Test<'a> {
     plan: &'a Plan,
     world: World,
     client: Client,
+    config: Config,
+    saved: Saved,
     server: Server,
     /// Where the client engine's timers and the test's alarms go off; its sockets come and go.
     brain: SocketAddr,
@@ -178,19 +221,37 @@ impl<'a> Test<'a> {
             .reordering(plan.reordering, held_back);
         let mut world = World::seeded(plan.seed).cable(cable);
         let (brain, server_at) = (world.node("client"), world.node("server"));
-        let uri = format!("coap://{server_at}").parse().expect("an address makes a URI");
-        let mut config = Config::new(ENDPOINT, vec![ServerAccount::new(1, uri).lifetime(plan.lifetime)]);
+        let scheme = if plan.way == Way::Plain { "coap" } else { "coaps" };
+        let uri = format!("{scheme}://{server_at}").parse().expect("an address makes a URI");
+        let mut account = ServerAccount::new(1, uri).lifetime(plan.lifetime);
+        let psk = Psk::new("identity", *b"sixteen secret b").expect("a key");
+        if plan.way != Way::Plain {
+            account = account.security(SecurityMode::Psk(psk.clone()).into());
+        }
+        let mut config = Config::new(ENDPOINT, vec![account]);
+        config.dtls.connection_id = (plan.way == Way::ConnectionId).then_some(0);
+        // So few that they run out now and then.
+        config.dtls.reservation = 64;
         if plan.fault == Fault::NonConfirmable {
             config.notifications = Notifications::NonConfirmable;
         }
         let seeds = (world.random().seed(), world.random().seed());
-        let client = Client::new(Now::default(), config, seeds.0, Saved::new()).expect("the configuration makes sense");
+        let client =
+            Client::new(Now::default(), config.clone(), seeds.0, Saved::new()).expect("the configuration makes sense");
         let steps = PATHS.map(Step::Observe).into_iter().chain([Step::WriteAttributes]);
+        let mut server_config = ServerConfig::default();
+        server_config.dtls = Some(lapwing_dtls::ServerConfig::default());
+        let mut server = Server::new(Now::default(), server_config, seeds.1);
+        if plan.way != Way::Plain {
+            server.set_security(Now::default(), ENDPOINT, Some(SecurityInfo::Psk(psk))).expect("the only identity");
+        }
         Test {
             plan,
             world,
             client,
-            server: Server::new(Now::default(), ServerConfig::default(), seeds.1),
+            config,
+            saved: Saved::new(),
+            server,
             brain,
             server_at,
             flow: None,
@@ -209,12 +270,13 @@ impl<'a> Test<'a> {
         self.run_until(CALM)?;
         self.world.set_cable(Cable::new().latency(Duration::from_millis(20)));
         self.last_change();
-        self.run_until(CALM + REGISTERED)?;
+        let slower = if self.plan.way == Way::Plain { Duration::ZERO } else { SECURED };
+        self.run_until(CALM + REGISTERED + slower)?;
         let server_has_it = self.server.registration(ENDPOINT).is_some();
         if self.client.status(1) != Some(Status::Registered) || !server_has_it {
             return Err("not registered within the documented back-off".into());
         }
-        self.run_until(CALM + OBSERVED)?;
+        self.run_until(CALM + OBSERVED + slower)?;
         self.compare("within the documented back-off")?;
         if self.plan.strict
             && let Some((path, watch)) = self.watches.iter().find(|(_, watch)| !watch.demanded.is_empty())
@@ -223,11 +285,11 @@ impl<'a> Test<'a> {
         }
         // Observed means: what changes now arrives.
         PATHS.iter().for_each(|path| self.change(*path, 1_000, true));
-        self.run_until(CALM + OBSERVED + Duration::from_secs(5))?;
+        self.run_until(CALM + OBSERVED + slower + Duration::from_secs(5))?;
         self.compare("when it changes")?;
         self.client.command(self.now(), Command::Deregister);
         self.drive();
-        self.run_until(CALM + OBSERVED + Duration::from_secs(10))?;
+        self.run_until(CALM + OBSERVED + slower + Duration::from_secs(10))?;
         if self.server.registration(ENDPOINT).is_some() { Err("not de-registered".into()) } else { Ok(()) }
     }
 
@@ -250,7 +312,12 @@ impl<'a> Test<'a> {
     fn alarms(&mut self) {
         let plan = self.plan.clone();
         let mut alarm = |at: Duration, tag: Tag| self.world.alarm(self.brain, at, tag as u64);
-        let once = [(plan.moves, Tag::Moves), (plan.forgets, Tag::Forgets)];
+        let once = [
+            (plan.moves, Tag::Moves),
+            (plan.rebinds, Tag::Rebinds),
+            (plan.restarts, Tag::Restarts),
+            (plan.forgets, Tag::Forgets),
+        ];
         once.into_iter().filter_map(|(at, tag)| Some((at?, tag))).for_each(|(at, tag)| alarm(at, tag));
         if let Some((from, to)) = plan.outage {
             alarm(from, Tag::Cut);
@@ -262,7 +329,7 @@ impl<'a> Test<'a> {
             alarm(at, Tag::Change);
             at += random.up_to(Duration::from_secs(40));
         }
-        for at in (5..CALM.as_secs() + OBSERVED.as_secs()).step_by(10) {
+        for at in (5..(CALM + OBSERVED + SECURED).as_secs()).step_by(10) {
             alarm(Duration::from_secs(at), Tag::SetUp);
         }
     }
@@ -271,7 +338,8 @@ impl<'a> Test<'a> {
         while let Some(event) = self.world.next_until(limit) {
             match event.what {
                 Happening::Datagram { from, bytes } if event.node == self.server_at => {
-                    self.server.handle_datagram(self.now(), Channel::Plain, from, &bytes);
+                    let channel = if self.plan.way == Way::Plain { Channel::Plain } else { Channel::Secure };
+                    self.server.handle_datagram(self.now(), channel, from, &bytes);
                 }
                 Happening::Datagram { bytes, .. } => {
                     if let Some((flow, _)) = self.flow.filter(|(_, address)| *address == event.node) {
@@ -303,10 +371,16 @@ impl<'a> Test<'a> {
             }
             Tag::Moves => {
                 self.world.note(self.brain, "moves");
+                self.rebind();
                 if let Some((flow, _)) = self.flow {
                     self.client.handle_flow(self.now(), flow, FlowEvent::Moved);
                 }
             }
+            Tag::Rebinds => {
+                self.world.note(self.brain, "has another address");
+                self.rebind();
+            }
+            Tag::Restarts => self.restart(),
             Tag::Forgets => {
                 self.world.note(self.server_at, "forgets");
                 if let Some(id) = self.server.registration(ENDPOINT).map(|registration| registration.id) {
@@ -321,6 +395,30 @@ impl<'a> Test<'a> {
             }
             Tag::SetUp => self.set_up(),
         }
+    }
+
+    fn rebind(&mut self) {
+        if let Some((_, address)) = &mut self.flow {
+            self.world.remove(*address);
+            *address = socket(self.next_port);
+            self.next_port += 1;
+            self.world.node_at("client", *address);
+        }
+    }
+
+    /// What was to be told is told anew by whoever observes anew.
+    fn restart(&mut self) {
+        self.world.note(self.brain, "restarts");
+        if let Some((_, address)) = self.flow.take() {
+            self.world.remove(address);
+        }
+        let seed = self.world.random().seed();
+        self.client = Client::new(self.now(), self.config.clone(), seed, self.saved.clone()).expect("as before");
+        for watch in self.watches.values_mut() {
+            watch.demanded.clear();
+            watch.observed = false;
+        }
+        self.client.declare(self.now(), tree());
     }
 
     /// The last change before the loss ends, of everything.
@@ -379,11 +477,13 @@ impl<'a> Test<'a> {
         loop {
             let now = self.now();
             match self.client.poll_output(&mut buffer) {
-                Output::Open(flow, _) => {
-                    let address = socket(self.next_port);
-                    self.next_port += 1;
+                Output::Open(flow, target) => {
+                    let port = target.local_port.unwrap_or(self.next_port);
+                    self.next_port += u16::from(target.local_port.is_none());
+                    let address = socket(port);
                     self.world.node_at("client", address);
                     self.flow = Some((flow, address));
+                    self.client.handle_flow(now, flow, FlowEvent::Bound(port));
                     self.client.handle_flow(now, flow, FlowEvent::Opened);
                 }
                 Output::Close(_) => {
@@ -400,10 +500,17 @@ impl<'a> Test<'a> {
                     let node = self.read(path);
                     self.client.complete(now, id, Ok(Reply::Content(node)));
                 }
-                Output::Persist(id, _) => self.client.persisted(now, id, Ok(())),
+                Output::Persist(id, record) => {
+                    self.saved.insert(record);
+                    self.client.persisted(now, id, Ok(()));
+                }
                 Output::Event(event) => self.client_event(event),
                 Output::Wait(due, reason) => {
-                    let ignored = self.plan.fault == Fault::IgnoresRetries && reason == client::Reason::Retry;
+                    let ignored = match self.plan.fault {
+                        Fault::IgnoresRetries => reason == client::Reason::Retry,
+                        Fault::IgnoresDoubt => matches!(reason, client::Reason::Association | client::Reason::Dtls(_)),
+                        _ => false,
+                    };
                     self.world.set_timer(self.brain, due.filter(|_| !ignored));
                     return;
                 }
