@@ -138,6 +138,7 @@ impl Fetch {
         }
         if block.more && block.size < self.size {
             self.size = block.size;
+            self.cubic.set_segment(self.segment());
         }
         self.keep(now, request, block, payload);
     }

@@ -83,6 +83,17 @@ impl Cubic {
         Self { segment, state, hystart, queue, loss: 0.0, recovery: None, last_answer: Duration::ZERO, undo: None }
     }
 
+    /// The window grows by so many bytes a segment from now on, and has as many segments as before.
+    pub(super) fn set_segment(&mut self, segment: usize) {
+        let scale = segment as f64 / self.segment;
+        self.segment = segment as f64;
+        let state = &mut self.state;
+        for bytes in [&mut state.window, &mut state.threshold, &mut state.plateau, &mut state.prior, &mut state.reno] {
+            *bytes *= scale;
+        }
+        self.undo = None;
+    }
+
     /// The window in bytes.
     pub(super) fn window(&self) -> usize {
         self.state.window as usize
@@ -237,4 +248,104 @@ pub(super) struct Answered {
     pub(super) next: u32,
     /// Whether the window was full when it was sent, or nearly.
     pub(super) limited: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(100);
+    const SEGMENT: usize = 1000;
+
+    struct Path {
+        cubic: Cubic,
+        now: Duration,
+        rtt: Rtt,
+        number: u32,
+    }
+
+    impl Path {
+        fn new() -> Self {
+            Self { cubic: Cubic::new(SEGMENT), now: Duration::from_secs(1), rtt: Rtt::default(), number: 0 }
+        }
+
+        /// A round trip of this length in which all of the window is answered.
+        fn round(&mut self, rtt: Duration) {
+            let (sent_at, segments) = (self.now, self.cubic.window() / SEGMENT);
+            self.now += rtt;
+            let end = self.number + segments as u32;
+            while self.number < end {
+                self.rtt.sample(rtt);
+                let answer = Answered { sent_at, bytes: SEGMENT, number: self.number, next: end, limited: true };
+                self.cubic.on_answer(self.now, answer, &self.rtt);
+                self.number += 1;
+            }
+        }
+
+        fn lose(&mut self) -> f64 {
+            let before = self.cubic.state.window;
+            self.cubic.on_loss(self.now, self.now);
+            self.now += Duration::from_micros(1);
+            self.cubic.state.window / before
+        }
+    }
+
+    #[test]
+    fn slow_start_doubles_until_round_trips_grow() {
+        let mut path = Path::new();
+        for expected in [20_000, 40_000, 80_000, 160_000] {
+            path.round(RTT);
+            assert_eq!(path.cubic.window(), expected);
+        }
+        for queue in 1..20 {
+            path.round(RTT + Duration::from_millis(20 * queue));
+        }
+        assert!(!path.cubic.is_slow_start());
+        assert!(path.cubic.window() < 160_000 * 8, "by a quarter a round, five rounds: {}", path.cubic.window());
+    }
+
+    /// RFC 9438 sections 4.2 and 4.6: down to 0.7, and back at the plateau after K seconds.
+    #[test]
+    fn after_congestion_the_window_comes_back_in_k_seconds() {
+        let mut path = Path::new();
+        (0..4).for_each(|_| path.round(RTT));
+        path.round(RTT * 2);
+        path.round(RTT * 2);
+        let plateau = path.cubic.state.window;
+        assert!((path.lose() - 0.7).abs() < 0.001);
+        let k = (plateau * 0.3 / SEGMENT as f64 / 0.4).cbrt();
+        let start = path.now;
+        path.round(RTT);
+        while path.cubic.state.window < plateau - 10.0 {
+            path.round(RTT);
+        }
+        let took = (path.now - start).as_secs_f64();
+        assert!((took - k).abs() < 0.6, "{took} s instead of {k} s");
+    }
+
+    #[test]
+    fn a_loss_without_a_queue_costs_little_and_once_a_round_trip() {
+        let mut path = Path::new();
+        (0..4).for_each(|_| path.round(RTT));
+        assert!((path.lose() - 0.95).abs() < 0.001);
+        let sent_before = path.now - RTT;
+        let window = path.cubic.window();
+        path.cubic.on_loss(path.now, sent_before);
+        assert_eq!(path.cubic.window(), window);
+        (0..20).for_each(|_| path.cubic.on_loss(path.now, sent_before));
+        assert!((path.lose() - 0.7).abs() < 0.001, "more than a fifth is lost: that is congestion");
+    }
+
+    #[test]
+    fn losses_that_were_none_are_taken_back() {
+        let mut path = Path::new();
+        (0..4).for_each(|_| path.round(RTT));
+        let window = path.cubic.window();
+        path.lose();
+        path.cubic.on_loss(path.now, path.now - RTT);
+        path.cubic.on_spurious_loss();
+        assert!(path.cubic.window() < window, "one of the two was true");
+        path.cubic.on_spurious_loss();
+        assert_eq!(path.cubic.window(), window);
+    }
 }

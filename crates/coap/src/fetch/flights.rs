@@ -50,6 +50,8 @@ pub(super) struct Flights {
     /// How many are out, and how many bytes they ask for.
     out: usize,
     bytes: usize,
+    /// How many of them were acknowledged.
+    accepted: usize,
     /// The highest number that was answered.
     highest: Option<u32>,
     tolerance: Tolerance,
@@ -141,6 +143,7 @@ impl Flights {
     pub(super) fn accepted(&mut self, number: u32) {
         if let Some(request) = self.get_mut(number).filter(|request| request.fate == Fate::Flying) {
             request.fate = Fate::Accepted;
+            self.accepted += 1;
         }
     }
 
@@ -148,16 +151,16 @@ impl Flights {
     pub(super) fn clear(&mut self) {
         self.first = self.next();
         self.requests.clear();
-        (self.out, self.bytes, self.highest) = (0, 0, None);
+        (self.out, self.bytes, self.accepted, self.highest) = (0, 0, 0, None);
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Request> {
         self.requests.get_mut(number.checked_sub(self.first)? as usize)
     }
 
-    /// The number of the request with this message ID.
+    /// The number of the request with this message ID, if it is not answered.
     pub(super) fn find(&self, id: MessageId) -> Option<u32> {
-        let place = self.requests.iter().position(|request| request.id == id)?;
+        let place = self.requests.iter().position(|request| request.id == id && request.fate != Fate::Answered)?;
         Some(self.first + place as u32)
     }
 
@@ -175,6 +178,7 @@ impl Flights {
             Fate::Flying | Fate::Accepted => {
                 self.out -= 1;
                 self.bytes -= before.size.bytes();
+                self.accepted -= usize::from(before.fate == Fate::Accepted);
             }
         }
         self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
@@ -188,6 +192,9 @@ impl Flights {
         let patience = rtt.patience(self.tolerance.eighths);
         let mut silence: Option<Duration> = None;
         for (number, request) in (self.first..).zip(&mut self.requests) {
+            if number >= highest && self.accepted == 0 {
+                break;
+            }
             match request.fate {
                 Fate::Flying | Fate::Accepted => {
                     let lost = match request.fate {
@@ -198,9 +205,10 @@ impl Flights {
                     if !lost {
                         continue;
                     }
-                    request.fate = Fate::Lost;
                     self.out -= 1;
                     self.bytes -= request.size.bytes();
+                    self.accepted -= usize::from(request.fate == Fate::Accepted);
+                    request.fate = Fate::Lost;
                     losses.requests.push(*request);
                 }
                 Fate::Answered => {
@@ -227,7 +235,7 @@ impl Flights {
             request.fate = Fate::Lost;
             lost.push(*request);
         }
-        (self.out, self.bytes) = (0, 0);
+        (self.out, self.bytes, self.accepted) = (0, 0, 0);
         lost
     }
 
@@ -252,7 +260,8 @@ impl Flights {
     pub(super) fn loss_at(&self, rtt: &Rtt) -> Option<Duration> {
         let overtaken = self.highest.map_or(0, |highest| highest.saturating_sub(self.first)) as usize;
         let flying = self.requests.iter().take(overtaken).find(|request| request.fate == Fate::Flying);
-        let accepted = self.requests.iter().find(|request| request.fate == Fate::Accepted);
+        let mut slow = self.requests.iter().take(if self.accepted > 0 { self.requests.len() } else { 0 });
+        let accepted = slow.find(|request| request.fate == Fate::Accepted);
         let flying = flying.map(|request| request.sent_at + rtt.patience(self.tolerance.eighths));
         let accepted = accepted.map(|request| request.sent_at + Self::SLOWEST);
         flying.into_iter().chain(accepted).min()

@@ -7,4 +7,5 @@ mod cuts;
 mod lab;
 mod servers;
 mod speed;
+mod strangers;
 mod tcp;
