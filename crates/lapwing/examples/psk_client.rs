@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn hexadecimal(text: &str) -> Result<Vec<u8>, Box<dyn Error>> {
     let digits = text.trim();
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return Err("the key is not hexadecimal".into());
     }
     (0..digits.len()).step_by(2).map(|at| Ok(u8::from_str_radix(&digits[at..at + 2], 16)?)).collect()

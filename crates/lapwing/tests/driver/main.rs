@@ -5,5 +5,6 @@ mod durability;
 mod lifecycle;
 mod mutations;
 mod observation;
+mod power;
 mod slow_objects;
 mod streamed_receive;

@@ -1,6 +1,8 @@
 //! A network of one line under tokio's paused clock, with the test at the server's end, message by message.
 
 pub(crate) mod bench;
+pub(crate) mod disk;
+pub(crate) mod network;
 
 use std::collections::VecDeque;
 use std::io;
@@ -70,9 +72,9 @@ pub(crate) fn run(client: Client, line: Line) -> JoinHandle<Result<(), RunError>
     run_with_store(client, line, None::<Store<FileSystem>>)
 }
 
-pub(crate) fn run_with_store<D: Disk>(
+pub(crate) fn run_with_store<N: Net, D: Disk>(
     client: Client,
-    line: Line,
+    line: N,
     store: Option<Store<D>>,
 ) -> JoinHandle<Result<(), RunError>> {
     tokio::spawn(driver::run(client, line, TokioClock::new(), store, std::future::pending()))
@@ -155,8 +157,7 @@ impl Received {
 impl Server {
     /// The next message of the client.
     pub(crate) async fn next(&mut self) -> Received {
-        let datagram = timeout(Duration::from_secs(1000), self.from_client.recv()).await;
-        let datagram = datagram.expect("the client says nothing").expect("the client runs");
+        let datagram = self.datagram().await;
         let message = Message::parse(&datagram).unwrap();
         Received {
             at: self.began.elapsed(),
@@ -170,6 +171,17 @@ impl Server {
             observe: message.options.observe(),
             payload: message.payload.to_vec(),
         }
+    }
+
+    /// What the client sends next, whatever it is.
+    pub(crate) async fn datagram(&mut self) -> Vec<u8> {
+        let datagram = timeout(Duration::from_secs(1000), self.from_client.recv()).await;
+        datagram.expect("the client says nothing").expect("the client runs")
+    }
+
+    /// Sends the client a datagram.
+    pub(crate) fn send_datagram(&self, datagram: &[u8]) {
+        self.to_client.send(datagram.to_vec()).unwrap();
     }
 
     /// Nothing comes for so long.
