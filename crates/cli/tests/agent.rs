@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::{Running, Server, eventually};
+use common::{Running, Server, eventually, lapwing};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -77,6 +77,36 @@ fn what_the_server_changed_outlives_a_restart_where_a_state_folder_is_configured
     assert_eq!(agent.stop(Signal::TERM).0, Some(0));
     let _agent = server.agent("gw", &configured);
     assert_eq!(server.clients()[0]["lifetime"], json!(600));
+}
+
+#[test]
+fn a_factory_file_names_any_number_of_servers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (Server::start(), Server::start());
+    let server =
+        |uri: &str, ssid: u16| format!("[[server]]\nuri = '{uri}'\nshort-server-id = {ssid}\nlifetime = {ssid}00\n");
+    let accounts = folder.path().join("accounts.toml");
+    fs::write(&accounts, format!("{}{}", server(&first.uri, 7), server(&second.uri, 8))).unwrap();
+    let config = folder.path().join("agent.toml");
+    fs::write(&config, "endpoint = 'gw'\nfactory-bootstrap = 'accounts.toml'\n").unwrap();
+    let agent = Running::start(&["run", "--config", config.to_str().unwrap()]);
+    for (server, lifetime) in [(&first, 700), (&second, 800)] {
+        agent.says(&format!("gw registered at {}", server.uri));
+        assert_eq!(server.clients()[0]["lifetime"], json!(lifetime));
+    }
+    assert_eq!(second.manage(&["read", "/1/1/0"]).text(), "/1/1/0  Short Server ID  8");
+    agent.stop(Signal::TERM);
+
+    // A server on the command line goes before the file.
+    let agent = Running::start(&["run", "--config", config.to_str().unwrap(), "--server", &second.uri]);
+    agent.says(&format!("gw registered at {}", second.uri));
+    assert!(first.clients().is_empty());
+    agent.stop(Signal::TERM);
+
+    fs::write(&accounts, "[[server]]\nuri = 'coap://127.0.0.1'\n").unwrap();
+    let complaint = lapwing(&["run", "--config", config.to_str().unwrap()]).failed(2);
+    let expected = format!("lapwing: {}: `server[0].short-server-id` is missing", accounts.display());
+    assert_eq!(complaint, expected);
 }
 
 #[test]
