@@ -1,14 +1,15 @@
-//! What requests cost the client engine, counted by the allocator: no allocation beyond the object's own values, no state for
+//! What requests cost the client engine, plain and over DTLS, counted by the allocator: no allocation beyond the object's own values, no state for
 //! what comes before the registration, and at most 192 KiB for a server that sends whatever it likes.
 
 #[path = "../../coap/tests/common/meter.rs"]
 mod meter;
 
-use std::{mem, time::Duration};
+use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_coap::{Code, ContentFormat, Message, MessageType, Token, Writer, wire::option};
+use lapwing_dtls::{AssociationId, Server, credentials::Psk, server::Event as Told};
 use lapwing_lwm2m::{
-    account::{Saved, ServerAccount},
+    account::{Saved, SecurityMode, ServerAccount},
     client::{Client, Config, FlowEvent, FlowId, OperationId, OperationKind, Output, Reply, Status},
     definitions::{device, test_object_v1_0},
     model::{Instance, Instances, Node, Path, Resource, Tree, TreeObject, Value},
@@ -33,12 +34,26 @@ struct Measured {
     next_id: u16,
     /// The last message that the client sent, and how many it sent.
     sent: (Vec<u8>, usize),
+    /// The server's end of DTLS, if they speak over it; what it does is not counted.
+    secure: Option<(Server, Option<AssociationId>)>,
 }
 
 impl Measured {
     /// A client whose Register has left.
     fn registering() -> Measured {
-        let account = ServerAccount::new(1, "coap://192.0.2.1".parse().expect("a URI")).lifetime(0);
+        Measured::registering_over(false)
+    }
+
+    fn registering_over(dtls: bool) -> Measured {
+        let uri = if dtls { "coaps://192.0.2.1" } else { "coap://192.0.2.1" };
+        let mut account = ServerAccount::new(1, uri.parse().expect("a URI")).lifetime(0);
+        let secure = dtls.then(|| {
+            let psk = Psk::new("identity", *b"sixteen secret b").expect("a key");
+            account.security = SecurityMode::Psk(psk.clone()).into();
+            let mut server = Server::new(Arc::default(), [3; 32]);
+            server.add_psk(psk);
+            (server, None)
+        });
         let config = Config::new("gateway", vec![account]);
         let now = Duration::from_secs(1000);
         let mut client = Client::new(now.into(), config, [1; 32], Saved::new()).expect("a configuration");
@@ -56,16 +71,34 @@ impl Measured {
         };
         client.handle_flow(now.into(), flow, FlowEvent::Opened);
         let (datagram, sent) = (Vec::with_capacity(2000), (Vec::with_capacity(2000), 0));
-        let mut gateway =
-            Measured { client, flow, now, meter: Meter::default(), values: false, buffer, datagram, next_id: 0, sent };
+        let (meter, values, next_id) = (Meter::default(), false, 0);
+        let mut gateway = Measured { client, flow, now, meter, values, buffer, datagram, next_id, sent, secure };
         assert!(gateway.run(|_| None));
+        while gateway.secure.is_some() && gateway.sent.0.is_empty() {
+            gateway.carry();
+        }
         gateway
     }
 
     fn registered() -> Measured {
-        let mut gateway = Measured::registering();
+        Measured::registered_over(false)
+    }
+
+    fn registered_over(dtls: bool) -> Measured {
+        let mut gateway = Measured::registering_over(dtls);
         gateway.accept_registration();
         gateway
+    }
+
+    /// Gives the client what its DTLS server has to say.
+    fn carry(&mut self) {
+        let mut buffer = Vec::new();
+        while let Some((server, _)) = &mut self.secure
+            && let Some((_, range)) = server.poll_transmit(&mut buffer)
+        {
+            self.meter.of(|| self.client.handle_datagram(self.now.into(), self.flow, &buffer[range]));
+            self.run(|_| None);
+        }
     }
 
     fn accept_registration(&mut self) {
@@ -102,7 +135,16 @@ impl Measured {
 
     /// Delivers what was written, and lets `answer` say what becomes of operations; what it makes is not counted.
     fn deliver(&mut self, answer: impl FnMut(OperationKind) -> Option<Reply>) -> bool {
-        let (client, datagram, now) = (&mut self.client, &self.datagram, self.now);
+        let mut sealed = Vec::new();
+        let datagram = match &mut self.secure {
+            None => &self.datagram[..],
+            Some((server, association)) => {
+                server.send(association.expect("an association"), &self.datagram).expect("it fits");
+                let (_, range) = server.poll_transmit(&mut sealed).expect("a datagram");
+                &sealed[range]
+            }
+        };
+        let (client, now) = (&mut self.client, self.now);
         self.meter.of(|| client.handle_datagram(now.into(), self.flow, datagram));
         self.run(answer)
     }
@@ -115,9 +157,16 @@ impl Measured {
             let operation: Option<(OperationId, OperationKind)> = match self.meter.of(|| client.poll_output(buffer)) {
                 Output::Wait(..) => return self.sent.1 > sent,
                 Output::Transmit(_, datagram) => {
-                    self.sent.0.clear();
-                    self.sent.0.extend_from_slice(datagram);
                     self.sent.1 += 1;
+                    self.sent.0.clear();
+                    match &mut self.secure {
+                        None => self.sent.0.extend_from_slice(datagram),
+                        Some((server, association)) => open(server, association, self.now, datagram, &mut self.sent.0),
+                    }
+                    None
+                }
+                Output::Persist(id, _) => {
+                    self.meter.of(|| self.client.persisted(self.now.into(), id, Ok(())));
                     None
                 }
                 Output::Operation(id, operation) => Some((id, operation.kind)),
@@ -147,6 +196,24 @@ impl Measured {
         self.datagram.clear();
         Writer::empty(&mut self.datagram, MessageType::Ack, id);
         self.deliver(|_| None);
+    }
+}
+
+/// Puts what the client's datagram carries into `message`.
+fn open(
+    server: &mut Server,
+    association: &mut Option<AssociationId>,
+    now: Duration,
+    datagram: &[u8],
+    message: &mut Vec<u8>,
+) {
+    server.handle_datagram(now, SocketAddr::from(([192, 0, 2, 9], 40_000)), datagram);
+    while let Some(event) = server.poll_event() {
+        match event {
+            Told::Established { association: id, .. } => *association = Some(id),
+            Told::Data { data, .. } => message.extend_from_slice(data),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -187,7 +254,11 @@ fn allocations(gateway: &mut Measured, mut act: impl FnMut(&mut Measured)) -> u6
 /// Every level, in TLV and as text: what the application gives is all there is.
 #[test]
 fn a_read_allocates_nothing_beyond_the_values() {
-    let mut gateway = Measured::registered();
+    [false, true].into_iter().for_each(read_allocates_nothing);
+}
+
+fn read_allocates_nothing(dtls: bool) {
+    let mut gateway = Measured::registered_over(dtls);
     let tlv = ContentFormat::TLV.0.to_be_bytes();
     for path in ["/3/0/0", "/3/0/9", "/3/0/6/1", "/3/0/6", "/3/0", "/3"] {
         for accept in [&[][..], &[(option::ACCEPT, &tlv[..])]] {
@@ -200,8 +271,8 @@ fn a_read_allocates_nothing_beyond_the_values() {
                 }));
                 assert_eq!(gateway.code(), Code::CONTENT);
             });
-            println!("GET {path} {accept:?}: {each} allocations");
-            assert_eq!(each, 0, "{path} {accept:?}");
+            println!("GET {path} {accept:?} dtls {dtls}: {each} allocations");
+            assert_eq!(each, 0, "{path} {accept:?} dtls {dtls}");
         }
     }
 }
@@ -253,7 +324,11 @@ fn an_execute_allocates_nothing() {
 /// With the value given, and with it read.
 #[test]
 fn a_notification_allocates_nothing_beyond_the_values() {
-    let mut gateway = Measured::registered();
+    [false, true].into_iter().for_each(notification_allocates_nothing);
+}
+
+fn notification_allocates_nothing(dtls: bool) {
+    let mut gateway = Measured::registered_over(dtls);
     gateway.ask(Code::GET, "/3/0/9", &[(option::OBSERVE, b"")], b"");
     gateway.deliver(|_| Some(Reply::Content(Node::single(80))));
     let path: Path = "/3/0/9".parse().expect("a path");
@@ -268,7 +343,7 @@ fn a_notification_allocates_nothing_beyond_the_values() {
             assert_eq!(gateway.code(), Code::CONTENT);
             gateway.acknowledge();
         });
-        assert_eq!(each, 0, "given: {given}");
+        assert_eq!(each, 0, "given: {given}, dtls {dtls}");
     }
 }
 

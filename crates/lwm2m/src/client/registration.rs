@@ -89,6 +89,11 @@ fn update_interval(lifetime: u32, transmission: &Transmission) -> Option<Duratio
     Some(half.min(lifetime.saturating_sub(margin)).max(lifetime / 4))
 }
 
+/// How many bytes options with these values take in a message, at most (RFC 7252 section 3.1).
+fn options_length(values: &[&str]) -> usize {
+    values.iter().map(|value| value.len() + 5).sum()
+}
+
 impl Session {
     pub(super) fn status(&self) -> Status {
         match self.state {
@@ -198,7 +203,7 @@ impl Session {
             .path(&["rd"])
             .query(&query)
             .content_format(ContentFormat::LINK_FORMAT)
-            .block_size(self.connection.block_size(query.iter().map(|argument| argument.len() + 5).sum()))
+            .block_size(self.connection.block_size(options_length(&query)))
             .body(&told.links);
         let request = self.connection.peer().request(cx.now, register);
         self.state = State::Registering { since, sent: cx.now, request, told, leaving: false };
@@ -354,7 +359,8 @@ impl Session {
             update = update.query(&query);
         }
         if now_told.links != registered.told.links {
-            update = update.content_format(ContentFormat::LINK_FORMAT).body(&now_told.links);
+            let size = self.connection.block_size(options_length(&path) + options_length(&query));
+            update = update.content_format(ContentFormat::LINK_FORMAT).block_size(size).body(&now_told.links);
         }
         let request = self.connection.peer().request(cx.now, update);
         registered.updating = Some(Updating { request, sent: cx.now, told: now_told });

@@ -114,3 +114,92 @@ pub(crate) fn fingerprint(security: &Security, uri: &ServerUri) -> [u8; 32] {
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use lapwing_dtls::{
+        CipherSuite, ClientCredentials,
+        credentials::{CertificateUsage, MatchingType},
+        crypto::PrivateKey,
+    };
+
+    use super::*;
+
+    fn profile() -> Profile {
+        let parameters = DtlsParameters { connection_id: Some(7), max_datagram: 600, ..DtlsParameters::default() };
+        Profile { parameters, trust_anchors: vec![vec![1]], unknown_time: UnknownTime::Skip }
+    }
+
+    fn config(security: &Security, uri: &str) -> ClientConfig {
+        profile().client_config(security, &uri.parse().unwrap()).unwrap()
+    }
+
+    fn key(byte: u8) -> Identity {
+        Identity::raw_public_key(PrivateKey::from_der(&[byte; 32]).unwrap())
+    }
+
+    fn pinned(byte: u8) -> Pinned {
+        Pinned { matching: MatchingType::Sha256, data: vec![byte; 32] }
+    }
+
+    #[test]
+    fn a_pre_shared_key_becomes_one() {
+        let security = Security::psk("id", [7; 16]).unwrap();
+        let all = config(&security, "coaps://host.example");
+        assert!(matches!(&all.credentials, ClientCredentials::Psk(psk) if psk.identity() == b"id"));
+        assert_eq!((all.connection_id, all.max_datagram, all.server_name), (Some(7), 600, None));
+        assert_eq!(all.suites, [CipherSuite::PskAes128Ccm8, CipherSuite::PskAes128CbcSha256]);
+        let one = config(&security.suites([CipherSuite::PskAes128CbcSha256]).sni("named"), "coaps://host.example");
+        assert_eq!(one.suites, [CipherSuite::PskAes128CbcSha256]);
+        assert_eq!(one.server_name.as_deref(), Some("named"));
+        assert!(profile().client_config(&Security::default(), &"coap://h".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_certificate_is_for_the_host_or_the_name_given() {
+        let mode = SecurityMode::Certificate {
+            identity: key(1),
+            usage: CertificateUsage::TrustAnchorAssertion,
+            server: pinned(2),
+        };
+        let security = Security::from(mode);
+        let trust = |security: &Security, uri: &str| match config(security, uri).credentials {
+            ClientCredentials::Certificate { trust: ServerTrust::Certificate(trust), .. } => trust,
+            _ => panic!("another kind"),
+        };
+        let by_host = trust(&security, "coaps://Host.Example");
+        assert_eq!((by_host.usage, by_host.pinned), (CertificateUsage::TrustAnchorAssertion, pinned(2)));
+        assert_eq!((by_host.anchors, by_host.unknown_time), (vec![vec![1]], UnknownTime::Skip));
+        assert_eq!(by_host.name, Some(PeerName::new("host.example")));
+        assert_eq!(config(&security, "coaps://host.example").server_name.as_deref(), Some("host.example"));
+        let address = "coaps://[fe80::1%25eth0]";
+        assert_eq!(trust(&security, address).name, Some(PeerName::Ip("fe80::1".parse().unwrap())));
+        assert_eq!(config(&security, address).server_name, None);
+        let named = security.sni("named.example");
+        assert_eq!(trust(&named, address).name, Some(PeerName::new("named.example")));
+        assert_eq!(config(&named, address).server_name.as_deref(), Some("named.example"));
+    }
+
+    #[test]
+    fn every_part_of_an_account_shows_in_its_fingerprint() {
+        let psk = |identity: &'static str, key: u8| Security::psk(identity, [key; 16]).unwrap();
+        let raw = |own: u8, server: u8| Security::raw_public_key(key(own), pinned(server)).unwrap();
+        let accounts = [
+            ("coaps://a", psk("id", 1)),
+            ("coaps://b", psk("id", 1)),
+            ("coaps://a", psk("di", 1)),
+            ("coaps://a", psk("id", 2)),
+            ("coaps://a", psk("id", 1).sni("a")),
+            ("coaps://a", psk("id", 1).suites([CipherSuite::PskAes128Ccm8])),
+            ("coaps://a", raw(1, 1)),
+            ("coaps://a", raw(2, 1)),
+            ("coaps://a", raw(1, 2)),
+            ("coaps://a", Security::default()),
+        ];
+        let print = |(uri, security): &(&str, Security)| fingerprint(security, &uri.parse().unwrap());
+        for (index, one) in accounts.iter().enumerate() {
+            assert_eq!(print(one), print(&one.clone()));
+            assert!(accounts[..index].iter().all(|other| print(other) != print(one)), "{one:?}");
+        }
+    }
+}

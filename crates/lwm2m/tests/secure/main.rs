@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "shared with the tests of the client without DTLS")]
 mod objects;
 mod scene;
+
+mod certificates;
 mod secrets;
 
 mod recovery;

@@ -82,6 +82,8 @@ pub(crate) struct Scene {
     pub(crate) flow: Option<(FlowId, SocketAddr)>,
     next_port: u16,
     pub(crate) opens: Vec<Target>,
+    /// The client's time since 1970, if it knows it.
+    pub(crate) unix: Option<Duration>,
     /// Whether the driver tells which port a flow starts from.
     pub(crate) tells_port: bool,
     /// Whether the port that is asked for belongs to somebody else.
@@ -161,6 +163,7 @@ impl Scene {
             flow: None,
             next_port: 40_000,
             opens: Vec::new(),
+            unix: None,
             tells_port: true,
             port_taken: false,
             events: Vec::new(),
@@ -203,7 +206,7 @@ impl Scene {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now::from_elapsed(self.world.now())
+        Now { unix: self.unix, ..Now::from_elapsed(self.world.now()) }
     }
 
     pub(crate) fn command(&mut self, command: Command) {
