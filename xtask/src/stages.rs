@@ -22,6 +22,7 @@ const STAGES: &[Stage] = &[
     }),
     ("unit", "cargo test: all that needs nothing but Rust", || cargo(&["test"])),
     ("leshan", "Leshan's libraries from Maven Central, our peers around them", install::leshan),
+    ("tinydtls", "tinydtls's Python module from PyPI", install::tinydtls),
     ("interop", "the agent and the server against independent peers, the page in a browser", || {
         cargo(&["build", "--package", "lapwing-cli", "--package", "lapwing", "--bins", "--examples"])?;
         cargo(&["test", "--package", "bed", "--package", "interop", "--package", "xtask"])

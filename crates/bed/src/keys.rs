@@ -55,7 +55,8 @@ impl Authority {
     #[must_use]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let root = self_signed(folder.path(), "Lapwing test root", "critical,CA:TRUE");
+        let name = folder.path().file_name().expect("a scratch folder has a name").to_string_lossy();
+        let root = self_signed(folder.path(), &format!("root {name}"), "critical,CA:TRUE");
         Self { folder, root }
     }
 
@@ -97,6 +98,19 @@ impl Default for Authority {
 }
 
 impl KeyFiles {
+    /// The public and the private key in one PEM file, the latter as SEC 1 has it: libcoap's form of a raw public key.
+    ///
+    /// # Panics
+    /// Where OpenSSL fails.
+    #[must_use]
+    pub fn both_pem(&self) -> PathBuf {
+        let both = self.private_pem.with_extension("both");
+        openssl(&["ec", "-in", text(&self.private_pem), "-out", text(&both)]);
+        let bytes = [Self::read(&self.public_pem), Self::read(&both)].concat();
+        fs::write(&both, bytes).expect("a scratch file");
+        both
+    }
+
     fn with_der(self) -> Self {
         let (from, to) = (text(&self.certificate), text(&self.certificate_der));
         openssl(&["x509", "-in", from, "-outform", "DER", "-out", to]);

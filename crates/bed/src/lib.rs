@@ -6,6 +6,7 @@
 
 pub mod keys;
 pub mod leshan;
+pub mod nat;
 mod process;
 
 pub use process::{Lines, Process};

@@ -34,6 +34,40 @@
 //! client.send(b"for the server only")?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! With raw public keys, or certificates, only the configuration is another:
+//!
+//! ```
+//! use lapwing_dtls::{ClientConfig, ServerConfig, crypto::PrivateKey};
+//! use lapwing_dtls::credentials::{ClientTrust, Identity, MatchingType, Pinned, ServerTrust};
+//!
+//! # let (pkcs8_of_client, pkcs8_of_server) = ([1; 32], [2; 32]);
+//! // In DER, as 0/x/5 of LwM2M has the client's.
+//! let client = Identity::raw_public_key(PrivateKey::from_der(&pkcs8_of_client)?);
+//! let server = Identity::raw_public_key(PrivateKey::from_der(&pkcs8_of_server)?);
+//! // As 0/x/4 has the server's.
+//! let data = server.public_key().to_der();
+//! let trust = ServerTrust::RawPublicKey(Pinned { matching: MatchingType::Exact, data });
+//! let client = ClientConfig::certificate(client, trust);
+//!
+//! let mut config = ServerConfig::default();
+//! config.identities.push(server);
+//! // Which key is whose is for the layer above to know, by `Established::peer`.
+//! config.client_trust = ClientTrust { raw_public_keys: true, ..ClientTrust::default() };
+//! # use std::{sync::Arc, time::Duration};
+//! # let mut server = lapwing_dtls::Server::new(Arc::new(config), [1; 32]);
+//! # let mut client = lapwing_dtls::Client::new(Arc::new(client), [2; 32]);
+//! # client.connect(Duration::ZERO, None);
+//! # let mut buffer = Vec::new();
+//! # while let Some(datagram) = client.poll_transmit(&mut buffer) {
+//! #     server.handle_datagram(Duration::ZERO, "192.0.2.1:5684".parse()?, &buffer[datagram]);
+//! #     while let Some((_, datagram)) = server.poll_transmit(&mut buffer) {
+//! #         client.handle_datagram(Duration::ZERO, &buffer[datagram]);
+//! #     }
+//! # }
+//! # assert!(client.is_established());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod agreed;
 pub mod alert;

@@ -188,3 +188,30 @@ fn a_client_with_certificates_says_which_host_it_wants() {
     assert_eq!(hello.extensions.server_certificate_types, None);
     assert_eq!(hello.extensions.uncompressed_points, Some(true));
 }
+
+/// Whichever two datagrams of a handshake are lost, and one of those that are sent again, it is completed.
+#[test]
+fn any_datagrams_of_a_handshake_may_be_lost() {
+    for (size, config) in [(1232, raw_config()), (1232, certificate_config(2)), (500, certificate_config(2))] {
+        // Six in all, and with fragments two more.
+        let all = if size < 1000 { 10 } else { 6 };
+        for first in 0..all {
+            for second in first..all {
+                let (mut client, mut server) = (config.clone(), server_config());
+                (client.max_datagram, server.max_datagram) = (size, size);
+                let mut scene = scene(7, Cable::new().latency(Duration::from_millis(20)), client, server);
+                let mut number = 0;
+                scene.world.lose_when(move |_, _, _| {
+                    number += 1;
+                    number == first + 1 || number == second + 1 || number == all + 1
+                });
+                scene.connect(None);
+                scene.run(seconds(120));
+                let label = format!("{size}: without {first} and {second}");
+                assert!(scene.client.is_established(), "{label}: {:?} {:?}", scene.seen, scene.told);
+                scene.world.lose_when(|_, _, _| false);
+                scene.assert_alive(&label);
+            }
+        }
+    }
+}

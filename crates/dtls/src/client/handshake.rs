@@ -360,18 +360,23 @@ impl Handshake {
 /// What a ClientHello has beside a ticket, in bytes, about.
 const HELLO: usize = 256;
 
-/// A session is resumed only with what it was made with (RFC 7627 section 5.3), with a server that is still believed, and if the
-/// ClientHello with its ticket needs no fragments: servers that keep nothing before the cookie has come back cannot take them.
+/// A session is resumed only with what it was made with (RFC 7627 section 5.3), and if the ClientHello with its ticket needs no
+/// fragments: servers that keep nothing before the cookie has come back cannot take them.
 fn is_usable(config: &ClientConfig, session: &Session, unix: Option<Duration>) -> bool {
-    let Secrets { suite, extended_master_secret, .. } = &session.secrets;
-    is_believed(&config.credentials, &session.secrets, unix)
+    is_acceptable(config, &session.secrets, unix)
         && session.ticket.len() + HELLO <= config.max_datagram
-        && config.usable_suites().any(|usable| usable == *suite)
-        && *extended_master_secret == config.extended_master_secret
+        && session.secrets.extended_master_secret == config.extended_master_secret
+}
+
+/// Whether such secrets, with such a server, could come of a handshake with this configuration.
+pub(super) fn is_acceptable(config: &ClientConfig, secrets: &Secrets, unix: Option<Duration>) -> bool {
+    is_believed(&config.credentials, secrets, unix)
+        && config.usable_suites().any(|usable| usable == secrets.suite)
+        && (secrets.extended_master_secret || !config.require_extended_master_secret)
 }
 
 /// Whether the server that these secrets are shared with is one that the credentials are for.
-pub(super) fn is_believed(credentials: &ClientCredentials, secrets: &Secrets, unix: Option<Duration>) -> bool {
+fn is_believed(credentials: &ClientCredentials, secrets: &Secrets, unix: Option<Duration>) -> bool {
     let verified = |trust: &ServerTrust| trust.verify(&secrets.peer.parts(), unix).is_ok();
     match (credentials, &secrets.peer) {
         (ClientCredentials::Psk(psk), PeerIdentity::Psk(identity)) => psk.identity() == identity,

@@ -20,7 +20,7 @@ use crate::{
     record::{CONNECTION_ID_AT, ContentType, Record, Records},
     session::Session,
 };
-use handshake::{Context, Handshake, is_believed};
+use handshake::{Context, Handshake, is_acceptable};
 
 /// What a [`Client`] tells.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,7 +90,8 @@ macro_rules! context {
 }
 
 impl Client {
-    /// A client without an association. `seed` must be unpredictable: randoms and Connection IDs are drawn from it.
+    /// A client without an association. `seed` must be secret, unpredictable and never used twice: randoms, Connection IDs and
+    /// the keys of key exchanges are drawn from it.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>, seed: [u8; 32]) -> Self {
         Self {
@@ -344,13 +345,13 @@ impl Client {
         self.association.as_ref().map_or(0, |association| association.numbers_left())
     }
 
-    /// Takes up an exported association. `false`, and nothing changes, where these bytes are not one of a client, or its server is
-    /// not the one that the configuration names.
+    /// Takes up an exported association. `false`, and nothing changes, where these bytes are not one of a client, or one that
+    /// no handshake with this configuration could have made: its server is another, or its suite is not allowed.
     ///
     /// Nothing can be sent before it has been exported again, and [`Client::exported`] called.
     pub fn import(&mut self, bytes: &[u8]) -> bool {
         match Association::import(Role::Client, bytes) {
-            Some(association) if is_believed(&self.config.credentials, association.secrets(), self.unix) => {
+            Some(association) if is_acceptable(&self.config, association.secrets(), self.unix) => {
                 self.association = Some(Box::new(association));
                 self.verify_again();
                 true

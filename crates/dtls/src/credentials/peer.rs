@@ -24,6 +24,15 @@ impl PeerIdentity {
     const RAW_PUBLIC_KEY: u8 = 1;
     const CERTIFICATE: u8 = 2;
 
+    /// Whether both are the same end, however many certificates of issuers are kept.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Certificate(own), Self::Certificate(others)) => own.first() == others.first(),
+            _ => self == other,
+        }
+    }
+
     /// Leaves only the end's own certificate.
     pub(crate) fn shorten(&mut self) {
         if let Self::Certificate(chain) = self {
@@ -98,6 +107,16 @@ impl fmt::Debug for PeerIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_is_the_same_with_and_without_its_issuers() {
+        let whole = PeerIdentity::Certificate(vec![vec![1], vec![2]]);
+        let mut own = whole.clone();
+        own.shorten();
+        assert!(own != whole && own.is_same(&whole) && whole.is_same(&own));
+        assert!(!own.is_same(&PeerIdentity::Certificate(vec![vec![2]])));
+        assert!(!own.is_same(&PeerIdentity::RawPublicKey(vec![1])));
+    }
 
     #[test]
     fn what_was_written_is_read_again_and_nothing_else_is() {

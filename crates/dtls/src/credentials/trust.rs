@@ -137,6 +137,14 @@ impl CertificateTrust {
     pub fn verify(&self, chain: &[&[u8]], unix: Option<Duration>) -> Result<Verified, CertificateError> {
         let own = *chain.first().ok_or(CertificateError::Missing)?;
         let key = names::public_key(own)?;
+        let is_own = matches!(
+            self.usage,
+            CertificateUsage::DomainIssuedCertificate | CertificateUsage::ServiceCertificateConstraint
+        );
+        // First what costs nothing: no signature is verified for a certificate that cannot be the one.
+        if is_own && !self.pinned.is(own) {
+            return Err(CertificateError::NotExpected);
+        }
         let mut validity_unchecked = false;
         if self.usage != CertificateUsage::DomainIssuedCertificate {
             validity_unchecked = check_time(unix, self.unknown_time)?;
@@ -144,13 +152,6 @@ impl CertificateTrust {
             if let Some(name) = &self.name {
                 path::check_name(own, name)?;
             }
-        }
-        let is_own = matches!(
-            self.usage,
-            CertificateUsage::DomainIssuedCertificate | CertificateUsage::ServiceCertificateConstraint
-        );
-        if is_own && !self.pinned.is(own) {
-            return Err(CertificateError::NotExpected);
         }
         Ok(Verified { key, validity_unchecked })
     }

@@ -14,7 +14,11 @@ use p256::{
     elliptic_curve::{Generate as _, sec1::ToSec1Point as _},
     pkcs8::{DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _},
 };
-use rand_chacha::rand_core::CryptoRng;
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{CryptoRng, Rng as _, SeedableRng as _},
+};
+use zeroize::Zeroizing;
 
 use super::schedule::Premaster;
 
@@ -44,10 +48,15 @@ pub struct KeyShare {
 }
 
 impl KeyShare {
-    /// Draws a new one. `rng` has to be seeded with secret randomness.
+    /// Draws a new one, and leaves `rng` in a state that does not tell what was drawn before: whoever reads our memory later cannot
+    /// read what was sent by then. `rng` has to be seeded with secret randomness.
     #[must_use]
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self::new(SecretKey::generate_from_rng(rng))
+    pub fn generate(rng: &mut ChaCha20Rng) -> Self {
+        let share = Self::new(SecretKey::generate_from_rng(rng));
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
+        *rng = ChaCha20Rng::from_seed(*seed);
+        share
     }
 
     fn new(secret: SecretKey) -> Self {

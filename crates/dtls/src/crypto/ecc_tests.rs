@@ -37,6 +37,10 @@ fn shares_are_fresh_and_points_are_checked() {
     let (one, other) = (KeyShare::generate(&mut rng), KeyShare::generate(&mut rng));
     assert_ne!(one.public(), other.public());
     let good = *other.public();
+    // What is left of the generator, wound back, gives neither of them.
+    rng.set_word_pos(0);
+    let again = *KeyShare::generate(&mut rng).public();
+    assert!(again != *one.public() && again != good);
     let mut off_curve = good;
     off_curve[64] ^= 1;
     let mut compressed = good[..33].to_vec();

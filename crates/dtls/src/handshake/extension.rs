@@ -128,7 +128,7 @@ impl<'a> Extensions<'a> {
                 self.session_ticket = Some(data);
                 return Some(());
             }
-            number::CONNECTION_ID => self.connection_id = Some(ConnectionId::new(reader.vector8()?)?),
+            number::CONNECTION_ID => self.connection_id = connection_id(reader.vector8()?, from_server)?,
             number::RENEGOTIATION_INFO => self.renegotiation_info = Some(reader.vector8()?),
             _ => return Some(()),
         }
@@ -192,6 +192,13 @@ impl<'a> Extensions<'a> {
             });
         }
     }
+}
+
+/// A client that asks for an id longer than this crate uses gets none, as from a server that does not know Connection IDs. A server's is
+/// settled, and cannot be left out.
+fn connection_id(bytes: &[u8], from_server: bool) -> Option<Option<ConnectionId>> {
+    let id = ConnectionId::new(bytes);
+    (id.is_some() || !from_server).then_some(id)
 }
 
 fn list16<'a>(reader: &mut Reader<'a>) -> Option<List16<'a>> {

@@ -2,6 +2,7 @@ use super::*;
 use crate::credentials::CertificateType;
 use crate::crypto::ECDSA_SHA256;
 use crate::record::{ConnectionId, VERSION};
+use crate::wire::Reader;
 
 fn hello(extensions: Extensions<'_>) -> Vec<u8> {
     let mut body = Vec::new();
@@ -238,4 +239,20 @@ fn a_refused_message_leaves_its_place_to_another() {
     reassembly.refuse();
     assert_eq!(reassembly.add(&part(&real, 0, 80)), Taken::Kept);
     assert_eq!(pop(&mut reassembly), Some(real));
+}
+
+#[test]
+fn a_connection_id_that_is_too_long_is_left_out_of_a_client_hello_and_spoils_a_server_hello() {
+    for (length, expected) in [(32u8, true), (33, false), (255, false)] {
+        let mut extension = vec![0, 54, 0, length.wrapping_add(1), length];
+        extension.resize(5 + usize::from(length), 7);
+        let mut bytes = (extension.len() as u16).to_be_bytes().to_vec();
+        bytes.extend_from_slice(&extension);
+        if length == 255 {
+            bytes[4..6].copy_from_slice(&256u16.to_be_bytes());
+        }
+        let of_client = Extensions::parse(&mut Reader(&bytes), false).expect("it can be read");
+        assert_eq!(of_client.connection_id.is_some(), expected);
+        assert_eq!(Extensions::parse(&mut Reader(&bytes), true).is_some(), expected);
+    }
 }

@@ -57,7 +57,8 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// The longest that this crate accepts, in bytes. RFC 9146 allows 255; a record header would then be a fifth of a datagram.
+    /// The longest that this crate uses, in bytes. RFC 9146 allows 255; a record header would then be a fifth of a datagram. A client
+    /// that asks for more gets no Connection ID; a server that demands more cannot be spoken to.
     pub const MAX_LENGTH: usize = 32;
     /// None.
     pub const EMPTY: Self = Self { length: 0, bytes: [0; Self::MAX_LENGTH] };

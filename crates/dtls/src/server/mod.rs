@@ -147,7 +147,8 @@ macro_rules! context {
 }
 
 impl Server {
-    /// A server without clients. `seed` must be unpredictable: cookies, tickets, randoms and Connection IDs are drawn from it.
+    /// A server without clients. `seed` must be secret, unpredictable and never used twice: cookies, tickets, randoms, Connection IDs
+    /// and the keys of key exchanges are drawn from it.
     #[must_use]
     pub fn new(config: Arc<ServerConfig>, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);

@@ -67,7 +67,7 @@ impl Peers {
     ) -> (AssociationId, Option<AssociationId>) {
         let replaced = self.by_address.get(&address).copied().filter(|id| {
             self.peers.get(id).is_some_and(|peer| {
-                peer.association.own_id().is_empty() || peer.association.peer() == association.peer()
+                peer.association.own_id().is_empty() || peer.association.peer().is_same(association.peer())
             })
         });
         let same_id = self.by_connection_id.get(&association.own_id()).copied();
