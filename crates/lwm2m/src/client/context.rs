@@ -1,7 +1,10 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use lapwing_coap::peer;
-use rand_chacha::{ChaCha8Rng, rand_core::Rng};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
 
 use super::{
     Config, Event, FlowId, LwM2mVersion, Notifications, Offset, Operation, OperationId, PersistId, Target, Why,
@@ -45,6 +48,8 @@ pub(super) struct Context {
     /// The instances of the Server object in `tree` are those of the accounts.
     pub(super) accounts_shown: bool,
     rng: ChaCha8Rng,
+    /// Of connections: how many there are changes nothing of what else is drawn.
+    seeds: ChaCha8Rng,
     next_flow: u64,
     next_persist: u64,
 }
@@ -77,7 +82,9 @@ pub(super) enum Item {
 }
 
 impl Context {
-    pub(super) fn new(now: Now, config: &Config, rng: ChaCha8Rng) -> Context {
+    pub(super) fn new(now: Now, config: &Config, seed: [u8; 32]) -> Context {
+        let mut seeds = ChaCha8Rng::from_seed(seed);
+        let rng = ChaCha8Rng::from_rng(&mut seeds);
         Context {
             now: now.elapsed,
             unix: now.unix,
@@ -106,6 +113,7 @@ impl Context {
             registered: false,
             accounts_shown: true,
             rng,
+            seeds,
             next_flow: 0,
             next_persist: 0,
         }
@@ -133,7 +141,7 @@ impl Context {
     /// For a connection of its own.
     pub(super) fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
-        self.rng.fill_bytes(&mut seed);
+        self.seeds.fill_bytes(&mut seed);
         seed
     }
 

@@ -31,8 +31,6 @@ pub use self::{
     output::{FlowError, FlowEvent, FlowId, Last, Offset, OperationId, Output, PersistId, Reason, Target, Why},
 };
 
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
 use self::{
     bootstrap::{Bootstrap, Cause},
     context::{Context, Item},
@@ -84,8 +82,7 @@ impl Client {
     /// As for [`Config::validate`].
     pub fn new(now: Now, config: Config, seed: [u8; 32], saved: Saved) -> Result<Client, ConfigError> {
         config.validate()?;
-        let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut cx = Context::new(now, &config, ChaCha8Rng::from_rng(&mut rng));
+        let mut cx = Context::new(now, &config, seed);
         let (bootstrap, servers) = Bootstrap::new(&mut cx, &config, &saved);
         let generation = bootstrap.generation();
         let mut client = Client {
