@@ -87,10 +87,18 @@ pub(crate) trait End {
         }
     }
 
-    /// CoAP's ping, a Confirmable Empty message, which every end point answers with a Reset (RFC 7252 section 4.3).
+    /// CoAP's ping, a Confirmable Empty message, which every end point answers with a Reset (RFC 7252 section 4.3). It is sent again
+    /// until then: libcoap on GnuTLS may lose what comes on the heels of the handshake.
     fn ping(&mut self) {
-        self.send(&[0x40, 0, 0xfe, 0xdc]);
-        self.hear(&[0x70, 0, 0xfe, 0xdc]);
+        let mut next = Instant::now();
+        self.until("the Reset", |end| {
+            if Instant::now() >= next {
+                end.send(&[0x40, 0, 0xfe, 0xdc]);
+                next = Instant::now() + Duration::from_secs(1);
+            }
+            end.heard().starts_with(&[0x70, 0, 0xfe, 0xdc])
+        });
+        self.heard().clear();
     }
 }
 
