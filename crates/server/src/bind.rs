@@ -2,10 +2,20 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr};
 
-use lapwing_lwm2m::server::{SecurityError, SecurityInfo, ServerConfig};
+use lapwing_lwm2m::server::{
+    SecurityError, SecurityInfo, ServerConfig,
+    bootstrap::{self as engine, Plan},
+};
 use tokio::net::TcpListener;
 
-use crate::{Handle, driver::Driver, http, sockets::Sockets};
+use crate::{
+    BootstrapHandle, Handle,
+    bootstrap::{self, Bootstrap},
+    driver::Driver,
+    http,
+    management::{self, Management},
+    sockets::Sockets,
+};
 
 /// Which side of the server an address is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +24,10 @@ pub enum Interface {
     Coap,
     /// Where clients register over DTLS (UDP).
     Coaps,
+    /// Where clients ask for a bootstrap (UDP).
+    Bootstrap,
+    /// Where clients ask for a bootstrap over DTLS (UDP).
+    Bootstraps,
     /// The page and the API (TCP).
     Http,
 }
@@ -23,6 +37,8 @@ impl fmt::Display for Interface {
         f.write_str(match self {
             Interface::Coap => "CoAP",
             Interface::Coaps => "CoAP over DTLS",
+            Interface::Bootstrap => "bootstraps over CoAP",
+            Interface::Bootstraps => "bootstraps over DTLS",
             Interface::Http => "HTTP",
         })
     }
@@ -46,8 +62,11 @@ pub struct BindError {
 pub struct Builder {
     coap: SocketAddr,
     coaps: Option<SocketAddr>,
+    bootstrap: Option<SocketAddr>,
+    bootstraps: Option<SocketAddr>,
     http: SocketAddr,
     config: ServerConfig,
+    bootstrap_config: engine::Config,
 }
 
 impl Builder {
@@ -64,6 +83,29 @@ impl Builder {
     #[must_use]
     pub fn coaps(mut self, address: SocketAddr) -> Builder {
         self.coaps = Some(address);
+        self
+    }
+
+    /// Where clients ask for a bootstrap; port 0 takes any free one. Default nowhere: there is no bootstrap server then. What
+    /// they get is said by [`Server::set_plan`] and [`BootstrapHandle::set_plan`].
+    #[must_use]
+    pub fn bootstrap(mut self, address: SocketAddr) -> Builder {
+        self.bootstrap = Some(address);
+        self
+    }
+
+    /// Where clients ask for a bootstrap over DTLS, where there is a bootstrap server; port 0 takes any free one. Default
+    /// nowhere. Who may is said by [`Server::set_bootstrap_security`] and [`BootstrapHandle::set_security`].
+    #[must_use]
+    pub fn bootstraps(mut self, address: SocketAddr) -> Builder {
+        self.bootstraps = Some(address);
+        self
+    }
+
+    /// Limits and times of the bootstrap server.
+    #[must_use]
+    pub fn bootstrap_config(mut self, config: engine::Config) -> Builder {
+        self.bootstrap_config = config;
         self
     }
 
@@ -95,8 +137,27 @@ impl Builder {
         }
         let listener = TcpListener::bind(self.http).await.map_err(error(Interface::Http, self.http))?;
         let http = listener.local_addr().map_err(error(Interface::Http, self.http))?;
-        let (driver, handle) = Driver::new(sockets, self.config).map_err(error(Interface::Coap, self.coap))?;
-        Ok(Server { driver, handle, listener, http })
+        let (bootstrap, asked) = match self.bootstrap {
+            Some(address) => {
+                let (driver, handle) = self.bind_bootstrap(address).await?;
+                (Some(driver), Some(handle))
+            }
+            None => (None, None),
+        };
+        let started = management::start(sockets, self.config, asked);
+        let (driver, handle) = started.map_err(error(Interface::Coap, self.coap))?;
+        Ok(Server { driver, bootstrap, handle, listener, http })
+    }
+
+    async fn bind_bootstrap(&self, plain: SocketAddr) -> Result<(Driver<Bootstrap>, BootstrapHandle), BindError> {
+        let secure = self.bootstraps.map(|address| (Interface::Bootstraps, address));
+        let sockets = Sockets::bind((Interface::Bootstrap, plain), secure).await?;
+        let mut config = self.bootstrap_config.clone();
+        if secure.is_some() {
+            config.dtls.get_or_insert_default();
+        }
+        let error = |source| BindError { interface: Interface::Bootstrap, address: plain, source };
+        bootstrap::start(sockets, config).map_err(error)
     }
 }
 
@@ -112,7 +173,8 @@ impl Builder {
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    driver: Driver,
+    driver: Driver<Management>,
+    bootstrap: Option<Driver<Bootstrap>>,
     handle: Handle,
     listener: TcpListener,
     http: SocketAddr,
@@ -124,8 +186,11 @@ impl Server {
         Builder {
             coap: SocketAddr::from(([127, 0, 0, 1], 5683)),
             coaps: None,
+            bootstrap: None,
+            bootstraps: None,
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             config: ServerConfig::default(),
+            bootstrap_config: engine::Config::default(),
         }
     }
 
@@ -144,7 +209,28 @@ impl Server {
     /// # Errors
     /// The identity is another endpoint's.
     pub fn set_security(&mut self, endpoint: &str, info: SecurityInfo) -> Result<(), SecurityError> {
-        self.driver.set_security(endpoint, info)
+        let now = self.driver.now();
+        self.driver.engine.set_security(now, endpoint, info)
+    }
+
+    /// Sets what an endpoint gets from the bootstrap server, before it runs; then [`BootstrapHandle::set_plan`] does. Without a
+    /// bootstrap server nothing happens.
+    pub fn set_plan(&mut self, endpoint: &str, plan: Plan) {
+        if let Some(driver) = &mut self.bootstrap {
+            let now = driver.now();
+            driver.engine.set_plan(now, endpoint, plan);
+        }
+    }
+
+    /// Says what an endpoint has to show before it is bootstrapped, before the server runs; then
+    /// [`BootstrapHandle::set_security`] does. Without a bootstrap server nothing happens.
+    ///
+    /// # Errors
+    /// The identity is another endpoint's.
+    pub fn set_bootstrap_security(&mut self, endpoint: &str, info: SecurityInfo) -> Result<(), SecurityError> {
+        let Some(driver) = &mut self.bootstrap else { return Ok(()) };
+        let now = driver.now();
+        driver.engine.set_security(now, endpoint, info)
     }
 
     /// Where the page and the API are, with the port that was taken.
@@ -157,15 +243,22 @@ impl Server {
         self.handle.clone()
     }
 
-    /// Runs both sides until `shutdown` is done. Open requests then fail; clients are not told, as a server that goes for
+    /// Runs all of it until `shutdown` is done. Open requests then fail; clients are not told, as a server that goes for
     /// a while should not make them register anew. Needs no more than a current_thread runtime.
     ///
     /// # Errors
     /// The sockets fail.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let router = http::router(self.handle);
+        let bootstrap = async {
+            match self.bootstrap {
+                Some(driver) => driver.run().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             result = self.driver.run() => result,
+            result = bootstrap => result,
             result = axum::serve(self.listener, router).into_future() => result,
             () = shutdown => Ok(()),
         }

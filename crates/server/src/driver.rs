@@ -1,79 +1,72 @@
-//! The task that owns the sockets and the engine.
+//! The task that owns the sockets of an engine, and lets it act.
 
-use std::{collections::HashMap, fmt, future::poll_fn, io, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, io, net::SocketAddr, time::Duration};
 
 use lapwing::driver::{BootClock, Clock};
-use lapwing_lwm2m::server::{
-    self as engine, Channel, LogEntry, RequestError, RequestId, Response, SecurityError, SecurityInfo, ServerConfig,
-    ServerEvent, ServerOutput,
-};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use lapwing_lwm2m::{Now, server::Channel};
+use tokio::sync::mpsc;
 
-use crate::{Handle, Presented, handle::Command, sockets::Sockets};
+use crate::sockets::Sockets;
 
 /// The largest UDP payload. A smaller buffer would cut longer datagrams short without a word.
 const DATAGRAM: usize = 65_535;
 /// How many datagrams or commands are taken before others on this thread get their turn.
 const BATCH: usize = 64;
 /// How many items a slow subscriber may lag behind.
-const SUBSCRIPTION: usize = 1_024;
+pub(crate) const SUBSCRIPTION: usize = 1_024;
 
-struct Waiting {
-    ticket: u64,
-    answer: oneshot::Sender<Result<Response, RequestError>>,
+/// A server engine, with whom it tells what.
+pub(crate) trait Engine {
+    /// What others ask of it.
+    type Command;
+
+    fn handle_datagram(&mut self, now: Now, channel: Channel, from: SocketAddr, datagram: &[u8]);
+    fn handle_timeout(&mut self, now: Now);
+    fn obey(&mut self, now: Now, command: Self::Command);
+    /// The next thing to do. `buffer` is scratch space.
+    fn poll<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Next<'a>;
 }
 
-pub(crate) struct Driver {
+/// What an engine wants next.
+pub(crate) enum Next<'a> {
+    /// Send this datagram there.
+    Transmit(Channel, SocketAddr, &'a [u8]),
+    /// Something was told to those who listen; there may be more.
+    Told,
+    /// Nothing until then.
+    Wait(Option<Duration>),
+}
+
+pub(crate) struct Driver<E: Engine> {
     sockets: Sockets,
-    engine: engine::Server,
+    pub(crate) engine: E,
     clock: BootClock,
     /// What the clock is set to.
     alarm: Option<Duration>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    events: broadcast::Sender<ServerEvent>,
-    log: broadcast::Sender<Arc<LogEntry>>,
-    waiting: HashMap<RequestId, Waiting>,
-    tickets: HashMap<u64, RequestId>,
+    commands: mpsc::UnboundedReceiver<E::Command>,
 }
 
-impl fmt::Debug for Driver {
+impl<E: Engine + fmt::Debug> fmt::Debug for Driver<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("sockets", &self.sockets).field("engine", &self.engine).finish_non_exhaustive()
     }
 }
 
-impl Driver {
-    pub(crate) fn new(sockets: Sockets, config: ServerConfig) -> io::Result<(Driver, Handle)> {
+impl<E: Engine> Driver<E> {
+    /// `engine` gets the time and a seed that cannot be foreseen.
+    pub(crate) fn new(
+        sockets: Sockets,
+        commands: mpsc::UnboundedReceiver<E::Command>,
+        engine: impl FnOnce(Now, [u8; 32]) -> E,
+    ) -> io::Result<Driver<E>> {
         let mut seed = [0; 32];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty())?;
-        let (sender, commands) = mpsc::unbounded_channel();
-        let events = broadcast::Sender::new(SUBSCRIPTION);
-        let log = broadcast::Sender::new(SUBSCRIPTION);
-        let handle = Handle::new(
-            sender,
-            events.downgrade(),
-            log.downgrade(),
-            sockets.addresses()?,
-            Presented::of(config.dtls.as_ref()),
-        );
         let clock = BootClock::new()?;
-        let engine = engine::Server::new(clock.now(), config, seed);
-        let driver = Driver {
-            sockets,
-            engine,
-            clock,
-            alarm: None,
-            commands,
-            events,
-            log,
-            waiting: HashMap::new(),
-            tickets: HashMap::new(),
-        };
-        Ok((driver, handle))
+        Ok(Driver { sockets, engine: engine(clock.now(), seed), clock, alarm: None, commands })
     }
 
-    pub(crate) fn set_security(&mut self, endpoint: &str, info: SecurityInfo) -> Result<(), SecurityError> {
-        self.engine.set_security(self.clock.now(), endpoint, Some(info)).map(|_| ())
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// Runs until a socket fails.
@@ -109,7 +102,6 @@ impl Driver {
 
     /// Takes what has arrived, and answers each datagram before the next one is looked at.
     async fn receive(&mut self, channel: Channel, datagram: &mut [u8], outgoing: &mut Vec<u8>) -> io::Result<()> {
-        self.engine.set_log_events(self.log.receiver_count() > 0);
         for _ in 0..BATCH {
             let Some((length, from)) = self.sockets.try_receive(channel, datagram)? else { return Ok(()) };
             self.engine.handle_datagram(self.clock.now(), channel, from, &datagram[..length]);
@@ -120,48 +112,22 @@ impl Driver {
         Ok(())
     }
 
-    fn obey_all(&mut self, first: Command) {
-        self.engine.set_log_events(self.log.receiver_count() > 0);
-        self.obey(first);
+    fn obey_all(&mut self, first: E::Command) {
+        let now = self.clock.now();
+        self.engine.obey(now, first);
         for _ in 1..BATCH {
             let Ok(command) = self.commands.try_recv() else { return };
-            self.obey(command);
-        }
-    }
-
-    fn obey(&mut self, command: Command) {
-        let now = self.clock.now();
-        match command {
-            Command::Request { ticket, registration, request, timeout, answer } => {
-                let id = self.engine.request(now, registration, request, timeout);
-                self.waiting.insert(id, Waiting { ticket, answer });
-                self.tickets.insert(ticket, id);
-            }
-            Command::Cancel { ticket } => {
-                if let Some(id) = self.tickets.remove(&ticket) {
-                    self.waiting.remove(&id);
-                    self.engine.cancel(now, id);
-                }
-            }
-            Command::Ask(question) => question(&mut self.engine, now),
+            self.engine.obey(now, command);
         }
     }
 
     /// Does all that the engine wants, and gives the time of its next timer.
     async fn flush(&mut self, outgoing: &mut Vec<u8>) -> io::Result<Option<Duration>> {
         loop {
-            match self.engine.poll_output(outgoing) {
-                ServerOutput::Transmit(channel, to, datagram) => self.sockets.transmit(channel, to, datagram).await?,
-                ServerOutput::Answer(id, result) => {
-                    let Some(waiting) = self.waiting.remove(&id) else { continue };
-                    self.tickets.remove(&waiting.ticket);
-                    // Who asked may have gone.
-                    let _ = waiting.answer.send(result);
-                }
-                // Sending fails when nobody listens.
-                ServerOutput::Event(ServerEvent::Exchanged(entry)) => drop(self.log.send(entry)),
-                ServerOutput::Event(event) => drop(self.events.send(event)),
-                ServerOutput::Wait(deadline, _) => return Ok(deadline),
+            match self.engine.poll(outgoing) {
+                Next::Transmit(channel, to, datagram) => self.sockets.transmit(channel, to, datagram).await?,
+                Next::Told => {}
+                Next::Wait(deadline) => return Ok(deadline),
             }
         }
     }

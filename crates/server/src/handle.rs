@@ -20,7 +20,7 @@ use lapwing_lwm2m::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::Presented;
+use crate::{BootstrapHandle, Presented};
 
 /// A question about the engine's state.
 pub(crate) type Question = Box<dyn FnOnce(&mut engine::Server, lapwing_lwm2m::Now) + Send>;
@@ -51,6 +51,7 @@ struct Shared {
     /// The plain one, and the secure one where there is one.
     addresses: (SocketAddr, Option<SocketAddr>),
     presented: Presented,
+    bootstrap: Option<BootstrapHandle>,
 }
 
 /// A running server, to ask its clients and to hear what happens. Cheap to clone; may be used from any thread.
@@ -67,8 +68,9 @@ impl Handle {
         log: broadcast::WeakSender<Arc<LogEntry>>,
         addresses: (SocketAddr, Option<SocketAddr>),
         presented: Presented,
+        bootstrap: Option<BootstrapHandle>,
     ) -> Handle {
-        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), addresses, presented }))
+        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), addresses, presented, bootstrap }))
     }
 
     /// Where clients register over plain CoAP.
@@ -84,6 +86,11 @@ impl Handle {
     /// What the server shows of itself to clients without a pre-shared key.
     pub fn presented(&self) -> &Presented {
         &self.0.presented
+    }
+
+    /// The bootstrap server beside this one; `None` where there is none.
+    pub fn bootstrap(&self) -> Option<&BootstrapHandle> {
+        self.0.bootstrap.as_ref()
     }
 
     /// Asks a client and waits for its answer, at most `timeout` (without it
@@ -219,7 +226,7 @@ impl Drop for CancelOnDrop<'_> {
 pub struct Subscription<T>(Option<broadcast::Receiver<T>>);
 
 impl<T: Clone> Subscription<T> {
-    fn to(sender: &broadcast::WeakSender<T>) -> Subscription<T> {
+    pub(crate) fn to(sender: &broadcast::WeakSender<T>) -> Subscription<T> {
         Subscription(sender.upgrade().map(|sender| sender.subscribe()))
     }
 

@@ -1,18 +1,21 @@
 //! `GET /api/event`: what happens, as server-sent events.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Query, State},
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
-use lapwing_lwm2m::server::{Content, LogEntry, Registration, ServerEvent, Update};
+use lapwing_lwm2m::server::{Content, LogEntry, Registration, ServerEvent, Update, bootstrap};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::json as shapes;
-use crate::{Handle, Subscription};
+use crate::{
+    BootstrapHandle, Handle, Subscription,
+    bootstrap::{Told, told},
+};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -29,6 +32,8 @@ pub(super) async fn events(
     let source = Source {
         events: handle.subscribe(),
         log: parameters.ep.is_some().then(|| handle.subscribe_log()),
+        bootstrap: handle.bootstrap().map(BootstrapHandle::subscribe),
+        told: VecDeque::new(),
         endpoint: parameters.ep,
     };
     // The comment lets a script know that what happens from now on reaches it.
@@ -41,6 +46,9 @@ pub(super) async fn events(
 struct Source {
     events: Subscription<ServerEvent>,
     log: Option<Subscription<Arc<LogEntry>>>,
+    bootstrap: Option<Subscription<bootstrap::Event>>,
+    /// What is told of the last event of a bootstrap session.
+    told: VecDeque<Told>,
     endpoint: Option<String>,
 }
 
@@ -48,19 +56,31 @@ impl Source {
     /// The next event with its data; `None` once the server has stopped.
     async fn next(&mut self) -> Option<(&'static str, Json)> {
         loop {
-            let (endpoint, name, data) = match &mut self.log {
-                None => described(&self.events.next().await?),
-                Some(log) => tokio::select! {
+            let described = match self.told.pop_front() {
+                Some(told) => Some((Arc::clone(&told.endpoint), "BSSESSION", shapes::told(&told))),
+                None => tokio::select! {
                     event = self.events.next() => described(&event?),
-                    entry = log.next() => logged(entry?.as_ref()),
+                    entry = next_of(&mut self.log) => logged(entry?.as_ref()),
+                    event = next_of(&mut self.bootstrap) => {
+                        self.told.extend(told(&event?));
+                        None
+                    }
                 },
-            }
-            .unwrap_or_default();
+            };
+            let (endpoint, name, data) = described.unwrap_or_default();
             let wanted = self.endpoint.as_deref().is_none_or(|wanted| wanted == &*endpoint);
             if !name.is_empty() && wanted {
                 return Some((name, data));
             }
         }
+    }
+}
+
+/// The next item of a subscription; without one, never.
+async fn next_of<T: Clone>(subscription: &mut Option<Subscription<T>>) -> Option<T> {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
     }
 }
 

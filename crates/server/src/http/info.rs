@@ -28,8 +28,13 @@ pub(super) async fn specs(
 
 /// `GET /api/server/endpoint`.
 pub(super) async fn endpoints(State(handle): State<Handle>) -> Json<JsonValue> {
-    let plain = endpoint("coap", handle.coap_address(), "CoAP over UDP");
-    let secure = handle.coaps_address().map(|address| endpoint("coaps", address, "CoAP over DTLS"));
+    endpoints_of(handle.coap_address(), handle.coaps_address())
+}
+
+/// The addresses of a server.
+pub(super) fn endpoints_of(plain: SocketAddr, secure: Option<SocketAddr>) -> Json<JsonValue> {
+    let plain = endpoint("coap", plain, "CoAP over UDP");
+    let secure = secure.map(|address| endpoint("coaps", address, "CoAP over DTLS"));
     Json(std::iter::once(plain).chain(secure).collect())
 }
 

@@ -1,5 +1,6 @@
 //! The page and the API, as docs/api/http.md describes them row by row.
 
+mod bootstrap;
 mod clients;
 mod error;
 mod events;
@@ -42,6 +43,13 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/api/security/clients", get(security::list).put(security::put))
         .route("/api/security/clients/", put(security::put))
         .route("/api/security/clients/{*endpoint}", delete(security::remove))
+        .route("/api/server/bootstrap", get(bootstrap::endpoints))
+        .route("/api/event/bootstrap", get(bootstrap::sessions))
+        .route("/api/bootstrap", get(bootstrap::list).post(bootstrap::nameless).delete(bootstrap::nameless))
+        .route("/api/bootstrap/{endpoint}", get(bootstrap::single).post(bootstrap::put).delete(bootstrap::delete))
+        .route("/api/bootstrap/security/server", get(bootstrap::server))
+        .route("/api/bootstrap/security/clients", get(bootstrap::securities).put(bootstrap::put_security))
+        .route("/api/bootstrap/security/clients/{*endpoint}", delete(bootstrap::remove_security))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(middleware::from_fn(guard::guard))

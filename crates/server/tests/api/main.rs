@@ -1,5 +1,6 @@
 //! The HTTP API over real sockets: a server, a scripted CoAP client, and one test for each row of docs/api/http.md.
 
+mod bootstrap;
 mod clients;
 mod doc;
 mod events;

@@ -1,6 +1,7 @@
 //! What the API speaks: the JSON shapes of docs/api/http.md.
 
 mod answer;
+mod bootstrap;
 mod message;
 mod node;
 mod registration;
@@ -10,6 +11,7 @@ mod value;
 
 pub(crate) use self::{
     answer::{answer, content},
+    bootstrap::{configuration, parse_configuration, told},
     message::message,
     node::{NodeError, Parsed, from_json as parse_node},
     registration::{registration, update},

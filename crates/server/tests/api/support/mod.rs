@@ -15,7 +15,7 @@ use lapwing_lwm2m::{
     model::{Instance, Instances, ObjectId, Resource},
     server::ServerConfig,
 };
-use lapwing_server::Server;
+use lapwing_server::{Builder, Server};
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -30,6 +30,8 @@ pub(crate) struct TestServer {
     pub(crate) coap: SocketAddr,
     pub(crate) coaps: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Where the bootstrap server is, plain and secure.
+    pub(crate) bootstrap: Option<(SocketAddr, SocketAddr)>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -41,22 +43,38 @@ impl TestServer {
 
     /// A server of which the secure side is configured.
     pub(crate) fn with(configure: impl FnOnce(&mut lapwing_dtls::ServerConfig) + Send + 'static) -> TestServer {
+        TestServer::built(|builder| {
+            let mut config = ServerConfig::default();
+            configure(config.dtls.get_or_insert_default());
+            builder.config(config)
+        })
+    }
+
+    /// A server with a bootstrap server beside it.
+    pub(crate) fn with_bootstrap() -> TestServer {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        TestServer::built(move |builder| builder.bootstrap(free).bootstraps(free))
+    }
+
+    fn built(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let free = SocketAddr::from(([127, 0, 0, 1], 0));
-                let mut config = ServerConfig::default();
-                configure(config.dtls.get_or_insert_default());
-                let builder = Server::builder().coap(free).coaps(free).http(free).config(config);
-                let server = builder.bind().await.unwrap();
-                tell.send((server.coap_address(), server.coaps_address().unwrap(), server.http_address())).unwrap();
+                let server = build(Server::builder().coap(free).coaps(free).http(free)).bind().await.unwrap();
+                let handle = server.handle();
+                let bootstrap =
+                    handle.bootstrap().and_then(|server| Some((server.coap_address(), server.coaps_address()?)));
+                let addresses =
+                    (server.coap_address(), server.coaps_address().unwrap(), server.http_address(), bootstrap);
+                tell.send(addresses).unwrap();
                 server.run(async { drop(stopped.await) }).await.unwrap();
             });
         });
-        let (coap, coaps, http) = told.recv_timeout(PATIENCE).unwrap();
-        TestServer { coap, coaps, http, stop: Some(stop), thread: Some(thread) }
+        let (coap, coaps, http, bootstrap) = told.recv_timeout(PATIENCE).unwrap();
+        TestServer { coap, coaps, http, bootstrap, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
