@@ -49,6 +49,16 @@ pub(crate) struct ServeOptions {
     /// Where the page and the API are, TCP; port 0 takes any free one. Whoever reaches it manages all clients.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) http: SocketAddr,
+    /// Where clients ask for a bootstrap, UDP: runs a bootstrap server too. Without --bootstrap-config or entries made on the
+    /// page it refuses everyone.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) bootstrap: Option<SocketAddr>,
+    /// Where clients ask for a bootstrap over DTLS, UDP.
+    #[arg(long, value_name = "ADDR:PORT", requires = "bootstrap")]
+    pub(crate) bootstraps: Option<SocketAddr>,
+    /// JSON with what the bootstrap server brings to whom, and the credentials of those: see docs/api/http.md.
+    #[arg(long, value_name = "FILE", requires = "bootstrap")]
+    pub(crate) bootstrap_config: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use lapwing_server::{BindError, Interface, Server};
 
 use crate::args::ServeOptions;
@@ -18,19 +18,40 @@ pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
         let server = bind(&options).await?;
         println!("{}", page(&server));
         println!("coap://{}", server.coap_address());
+        if let Some(bootstrap) = server.handle().bootstrap() {
+            println!("bootstrap coap://{}", bootstrap.coap_address());
+            if let Some(address) = bootstrap.coaps_address() {
+                println!("bootstrap coaps://{address}");
+            }
+        }
         Ok(server.run(shutdown.requested()).await?)
     })
 }
 
 /// Binds both sides, or says which flag chooses another address.
 pub(crate) async fn bind(options: &ServeOptions) -> Result<Server, Failure> {
-    Server::builder().coap(options.coap).http(options.http).bind().await.map_err(bind_failure)
+    let mut builder = Server::builder().coap(options.coap).http(options.http);
+    if let Some(address) = options.bootstrap {
+        builder = builder.bootstrap(address);
+    }
+    if let Some(address) = options.bootstraps {
+        builder = builder.bootstraps(address);
+    }
+    let mut server = builder.bind().await.map_err(bind_failure)?;
+    if let Some(file) = &options.bootstrap_config {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+        let loaded = text.and_then(|text| Ok(server.load_bootstrap(&text)?));
+        loaded.with_context(|| format!("--bootstrap-config {}", file.display())).map_err(Failure::Usage)?;
+    }
+    Ok(server)
 }
 
 fn bind_failure(error: BindError) -> Failure {
     let flag = match error.interface {
         Interface::Coap => "--coap",
         Interface::Coaps => "--coaps",
+        Interface::Bootstrap => "--bootstrap",
+        Interface::Bootstraps => "--bootstraps",
         Interface::Http => "--http",
     };
     let reason = match error.source.kind() {

@@ -17,7 +17,7 @@ mod sockets;
 
 pub use self::{
     bind::{BindError, Builder, Interface, Server},
-    bootstrap::BootstrapHandle,
+    bootstrap::{BootstrapFileError, BootstrapHandle},
     handle::{Handle, Subscription},
     presented::Presented,
 };

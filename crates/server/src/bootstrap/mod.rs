@@ -1,5 +1,6 @@
 //! The bootstrap server beside the one that manages clients: its own sockets, its own engine, and its own keys.
 
+mod file;
 mod told;
 
 use std::{
@@ -18,6 +19,7 @@ use lapwing_lwm2m::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use self::file::BootstrapFileError;
 pub(crate) use self::told::{Told, told};
 use crate::{
     Presented, Subscription,

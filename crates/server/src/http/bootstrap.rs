@@ -7,7 +7,6 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use lapwing_lwm2m::server::bootstrap::Plan;
 use serde_json::{Map, Value as JsonValue};
 
 use super::{
@@ -48,8 +47,7 @@ pub(super) async fn put(
     if json.is_null() {
         return Err(bad("no content".to_owned()));
     }
-    let configuration = json::parse_configuration(&json).map_err(bad)?;
-    let plan = Plan::apply(configuration).map_err(|error| bad(error.to_string()))?;
+    let plan = json::plan(&json).map_err(bad)?;
     bootstrap.set_plan(&endpoint, Some(plan)).await;
     Ok(StatusCode::OK)
 }

@@ -6,7 +6,7 @@ mod error;
 mod events;
 mod guard;
 mod info;
-mod json;
+pub(crate) mod json;
 mod operation;
 mod page;
 mod query;

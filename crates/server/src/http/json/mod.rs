@@ -11,7 +11,7 @@ mod value;
 
 pub(crate) use self::{
     answer::{answer, content},
-    bootstrap::{configuration, parse_configuration, told},
+    bootstrap::{configuration, parse_plan as plan, told},
     message::message,
     node::{NodeError, Parsed, from_json as parse_node},
     registration::{registration, update},

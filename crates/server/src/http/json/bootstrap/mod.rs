@@ -6,7 +6,7 @@ use lapwing_coap::ContentFormat;
 use lapwing_lwm2m::{
     definitions::{access_control, security, server},
     model::{Instance, Path, Resource},
-    server::bootstrap::Configuration,
+    server::bootstrap::{Configuration, Plan},
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -136,11 +136,15 @@ fn to_json(object: u16, fields: &[Field], instance: &Instance, with_keys: bool) 
     Json::Object(json)
 }
 
-/// Reads a configuration.
+/// Reads a configuration with which a client could live.
 ///
 /// # Errors
-/// What is wrong with the JSON, in words; whether a client could live with it is not looked at.
-pub(crate) fn parse_configuration(json: &Json) -> Result<Configuration, String> {
+/// What is wrong with it, in words; no value is quoted.
+pub(crate) fn parse_plan(json: &Json) -> Result<Plan, String> {
+    Plan::apply(parse_configuration(json)?).map_err(|error| error.to_string())
+}
+
+fn parse_configuration(json: &Json) -> Result<Configuration, String> {
     let members = json.as_object().ok_or("a configuration is a JSON object")?;
     let mut configuration = Configuration::new();
     for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
