@@ -145,6 +145,8 @@ impl<'a> Ask<'a> {
 pub(crate) struct Harness {
     pub(crate) client: Client,
     pub(crate) now: Duration,
+    /// The date, if it is known.
+    pub(crate) unix: Option<Duration>,
     pub(crate) objects: Objects,
     /// Whether operations are answered by `objects` at once; otherwise they wait in `operations`.
     pub(crate) automatic: bool,
@@ -195,6 +197,7 @@ impl Harness {
         Harness {
             client: Client::new(now.into(), config, SEED, saved.clone()).unwrap(),
             now,
+            unix: None,
             objects: Objects::gateway(),
             automatic: true,
             operations: VecDeque::new(),
@@ -251,7 +254,7 @@ impl Harness {
     }
 
     pub(crate) fn time(&self) -> Now {
-        self.now.into()
+        Now::new(self.now, self.unix)
     }
 
     /// Polls until the client waits, and says for what time.
@@ -345,6 +348,14 @@ impl Harness {
 
     pub(crate) fn deliver(&mut self, datagram: &[u8]) {
         self.ladder.push(format!("{:>12?} <-  {}", self.now, wire::describe(datagram)));
+        if let Some(flow) = self.flow {
+            self.client.handle_datagram(self.time(), flow, datagram);
+        }
+        self.drive();
+    }
+
+    /// Something that may be no message at all.
+    pub(crate) fn deliver_noise(&mut self, datagram: &[u8]) {
         if let Some(flow) = self.flow {
             self.client.handle_datagram(self.time(), flow, datagram);
         }

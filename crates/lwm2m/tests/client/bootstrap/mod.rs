@@ -5,7 +5,15 @@ mod client_initiated;
 mod consistency;
 mod delete;
 mod discover;
+mod fallback;
+mod hostile;
+mod objects;
+mod persistence;
+mod purge;
 mod read;
+mod sequence;
+mod server_initiated;
+mod sessions;
 mod write;
 
 use lapwing_coap::{Code, ContentFormat};
