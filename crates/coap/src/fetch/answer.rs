@@ -54,6 +54,7 @@ impl Fetch {
                     Some(option) => self.fail(Failure::BadOption(option)),
                     None => self.take(now, &request, &message),
                 }
+                self.check_length();
                 self.detect_losses(now);
                 self.set_rate(now);
             }

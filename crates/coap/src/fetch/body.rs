@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::ranges::Ranges;
-use crate::wire::BlockSize;
+use crate::wire::{Block, BlockSize};
 
 /// A ring of bytes from the first that was not consumed, and an account of the rest.
 #[derive(Debug)]
@@ -31,6 +31,11 @@ pub(super) struct Body {
 /// Two blocks do not belong to the same body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Contradiction;
+
+/// How many bytes have blocks of this size that can be numbered (RFC 7959 section 2.2).
+const fn numbered(size: BlockSize) -> u64 {
+    (Block::MAX_NUMBER as u64 + 1) * size.bytes() as u64
+}
 
 impl Body {
     /// The least that the ring has.
@@ -163,12 +168,18 @@ impl Body {
     pub(super) fn next(&self, size: BlockSize, halt: Option<u64>) -> Option<u64> {
         let bytes = size.bytes() as u64;
         let lost = self.wanted.first().map(|range| range.start);
-        let end = self.end.or(self.size).unwrap_or(u64::MAX);
+        let end = self.end.or(self.size).unwrap_or(u64::MAX).min(numbered(size));
         let fresh = (self.frontier < end).then_some(self.frontier);
         let offset = lost.or(fresh)? / bytes * bytes;
         let allowed = halt.is_none_or(|halt| offset < halt || offset <= self.front);
-        let room = offset + bytes <= (self.consumed / bytes * bytes).saturating_add(self.limit as u64);
+        let room = offset.saturating_add(bytes) <= (self.consumed / bytes * bytes).saturating_add(self.limit as u64);
         (allowed && room).then_some(offset)
+    }
+
+    /// Whether it has more blocks of this size than can be numbered.
+    pub(super) fn is_too_long(&self, size: BlockSize) -> bool {
+        let needed = self.end.or(self.size).unwrap_or(0).max(self.front.saturating_add(1));
+        !self.is_whole() && needed > numbered(size)
     }
 
     /// A block was asked for.

@@ -79,7 +79,7 @@ pub enum Failure {
     /// The other end rejected a request with a Reset: it has forgotten this connection, or speaks no CoAP.
     #[error("rejected by a reset")]
     Reset,
-    /// The other end said no.
+    /// The other end answered with another code than 2.05.
     #[error("refused with {0}")]
     Refused(Code),
     /// The other end wants to be left alone for longer than [`Config::patience`](super::Config::patience) (4.29, 5.03).

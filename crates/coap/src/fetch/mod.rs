@@ -188,6 +188,7 @@ impl Fetch {
             config,
             rng,
         };
+        fetch.check_length();
         fetch.set_rate(now);
         fetch
     }
@@ -275,6 +276,12 @@ impl Fetch {
     fn number(&self, token: &Token) -> Option<u32> {
         let &[a, b, c, d, x, y, z] = token.as_bytes() else { return None };
         ([a, b, c, d] == self.prefix).then(|| u32::from_be_bytes([0, x, y, z]))
+    }
+
+    fn check_length(&mut self) {
+        if self.body.is_too_long(self.size) {
+            self.fail(Failure::TooLong);
+        }
     }
 
     fn fail(&mut self, failure: Failure) {

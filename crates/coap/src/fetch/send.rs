@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use rand_chacha::rand_core::Rng;
 
 use super::{
-    Failure, Fetch, Pace, Resource, State,
+    Fetch, Pace, Resource, State,
     flights::{Fate, Flights, Request},
 };
 use crate::wire::{Block, Code, MessageId, MessageType, Options, Token, Writer, option};
@@ -69,12 +69,7 @@ impl Fetch {
             return Some(start..buffer.len());
         }
         let (offset, confirmable) = self.choose(now)?;
-        let Some(number) =
-            u32::try_from(offset / self.size.bytes() as u64).ok().filter(|number| *number <= Block::MAX_NUMBER)
-        else {
-            self.fail(Failure::TooLong);
-            return None;
-        };
+        let number = u32::try_from(offset / self.size.bytes() as u64).ok()?;
         let kind = if confirmable { MessageType::Con } else { MessageType::Non };
         let id = next_id();
         let block = Block { number, more: false, size: self.size };

@@ -443,3 +443,19 @@ fn a_slow_consumer_holds_it_up_and_no_more_is_kept_than_was_allowed() {
     lab.run(500);
     assert!(lab.flows[flow].is_finished(), "{:?}", lab.flows[flow].told);
 }
+
+/// 2^20 blocks can be numbered (RFC 7959 section 2.2): 16 MiB in blocks of 16 bytes.
+#[test]
+fn more_blocks_than_can_be_numbered_are_not_begun() {
+    let mut lab = lab();
+    let flow = lab.start(Config::default(), resume(u64::MAX - 3));
+    lab.run(10);
+    assert_eq!(lab.flows[flow].told, [Told::Failed(Failure::TooLong)]);
+    assert_eq!(lab.site.asked, []);
+
+    let mut lab = Lab::new(World::seeded(3), pattern((16 << 20) + 1));
+    lab.site.largest = BlockSize::B16;
+    let flow = lab.fetch(10);
+    assert_eq!(flow.told.last(), Some(&Told::Failed(Failure::TooLong)));
+    assert_eq!(lab.site.asked, [0]);
+}
