@@ -317,11 +317,8 @@ fn observe_at_object_and_instance_level() {
 
 /// The example `test_object`, registered at Leshan.
 fn test_object(endpoint: &str) -> Registered {
-    let folder = tempfile::tempdir().expect("a scratch folder");
     let server = format!("coap://127.0.0.1:{}", LESHAN.coap);
-    let process =
-        bed::Process::start(std::process::Command::new(bed::built("examples/test_object")).args([&server, endpoint]));
-    let agent = Agent { endpoint: endpoint.to_owned(), process, folder };
+    let agent = Agent::other("examples/test_object", &server, endpoint);
     let registration = LESHAN.event("registered", endpoint)["client"].clone();
     Registered { agent, registration }
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// A certificate authority with a folder of its own, and what it has signed. All keys are on P-256.
+/// A certificate authority with a folder of its own below `target`, and what it has signed. All keys are on P-256.
 #[derive(Debug)]
 pub struct Authority {
     folder: TempDir,
@@ -54,7 +55,10 @@ impl Authority {
     /// Where OpenSSL is not installed.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a scratch folder");
+        let parent = crate::target().join("keys");
+        fs::create_dir_all(&parent).expect("the target folder is ours");
+        sweep(&parent);
+        let folder = tempfile::tempdir_in(parent).expect("a scratch folder");
         let name = folder.path().file_name().expect("a scratch folder has a name").to_string_lossy();
         let root = self_signed(folder.path(), &format!("root {name}"), "critical,CA:TRUE");
         Self { folder, root }
@@ -115,6 +119,18 @@ impl KeyFiles {
         let (from, to) = (text(&self.certificate), text(&self.certificate_der));
         openssl(&["x509", "-in", from, "-outform", "DER", "-out", to]);
         self
+    }
+}
+
+/// Removes what earlier runs have left: an authority in a `static` is never dropped.
+fn sweep(folder: &Path) {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let old = |path: &Path| fs::metadata(path)?.modified()?.elapsed().map_err(std::io::Error::other);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if old(&entry.path()).is_ok_and(|age| age > DAY) {
+            // Another run may sweep too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
     }
 }
 

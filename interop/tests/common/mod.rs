@@ -2,13 +2,15 @@
 #![allow(dead_code, reason = "each suite is a crate of its own and uses its part")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use bed::{Process, built};
+use bed::{Process, built, keys::KeyFiles};
 use lapwing_lwm2m::definitions;
 use lapwing_lwm2m::model::{Version, lwm2m_xml};
+use tempfile::TempDir;
 
 /// The objects that the agent and the test object offer, as LWM2M XML made from our own definitions.
 pub(crate) fn models() -> &'static Path {
@@ -30,28 +32,90 @@ pub(crate) fn models() -> &'static Path {
     &MODELS
 }
 
+/// How an agent and a server know each other, as options of `lapwing run`.
+#[derive(Clone, Copy)]
+pub(crate) enum Security<'a> {
+    /// Plain CoAP.
+    None,
+    /// A pre-shared key, in hexadecimal digits.
+    Psk(&'a str, &'a str),
+    /// A raw public key, and the server's.
+    RawPublicKey(&'a KeyFiles, &'a KeyFiles),
+    /// A certificate, and the server's own.
+    Certificate(&'a KeyFiles, &'a KeyFiles),
+}
+
+impl Security<'_> {
+    fn options(self, folder: &Path) -> Vec<String> {
+        let file = |path: &Path| path.display().to_string();
+        match self {
+            Self::None => Vec::new(),
+            Self::Psk(identity, key) => {
+                let name = folder.join("psk.hex");
+                fs::write(&name, key).expect("a scratch file");
+                fs::set_permissions(&name, fs::Permissions::from_mode(0o600)).expect("it is ours");
+                vec!["--psk-identity", identity, "--psk-key-file", &file(&name)]
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect()
+            }
+            Self::RawPublicKey(own, server) => {
+                vec!["--key".to_owned(), file(&own.private_pem), "--server-key".to_owned(), file(&server.public_pem)]
+            }
+            Self::Certificate(own, server) => {
+                let own = ["--key".to_owned(), file(&own.private_pem), "--cert".to_owned(), file(&own.certificate)];
+                [&own[..], &["--server-cert".to_owned(), file(&server.certificate)]].concat()
+            }
+        }
+    }
+}
+
 /// An agent of this machine, `lapwing run`, with a configuration of its own.
 pub(crate) struct Agent {
     pub(crate) endpoint: String,
     pub(crate) process: Process,
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) folder: TempDir,
+    arguments: Vec<String>,
 }
 
 impl Agent {
     /// Starts `lapwing run` for `server`, with the given lines in its configuration.
     pub(crate) fn start(server: &str, endpoint: &str, lifetime: u32, configuration: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        let file = folder.path().join("lapwing.toml");
-        fs::write(&file, configuration.replace("{folder}", &folder.path().to_string_lossy())).expect("a configuration");
-        let process = Process::start(
-            Command::new(built("lapwing"))
-                .args(["run", "--server", server, "--endpoint", endpoint, "--lifetime", &lifetime.to_string()])
-                .arg("--config")
-                .arg(&file)
-                .env("LAPWING_LOG", "debug"),
-        );
-        Self { endpoint: endpoint.to_owned(), process, folder }
+        let lifetime = lifetime.to_string();
+        Self::with(endpoint, Security::None, &["--server", server, "--lifetime", &lifetime], configuration)
     }
+
+    /// Starts `lapwing run` with these options; in them and in the configuration's lines, `{folder}` is its own.
+    pub(crate) fn with(endpoint: &str, security: Security<'_>, options: &[&str], configuration: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let place = |text: &str| text.replace("{folder}", &folder.path().to_string_lossy());
+        let file = folder.path().join("lapwing.toml");
+        fs::write(&file, place(configuration)).expect("a configuration");
+        let mut arguments = vec!["run".to_owned(), "--endpoint".to_owned(), endpoint.to_owned()];
+        arguments.extend(["--config".to_owned(), file.display().to_string()]);
+        arguments.extend(options.iter().map(|option| place(option)));
+        arguments.extend(security.options(folder.path()));
+        Self { endpoint: endpoint.to_owned(), process: run(&arguments), folder, arguments }
+    }
+
+    /// Another client than the agent: `program` of this workspace with the server's URI and the endpoint as its arguments.
+    pub(crate) fn other(program: &str, server: &str, endpoint: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let process = Process::start(Command::new(built(program)).args([server, endpoint]));
+        Self { endpoint: endpoint.to_owned(), process, folder, arguments: Vec::new() }
+    }
+
+    /// Kills the agent and starts it again, with `more` options.
+    pub(crate) fn kill_and_restart(&mut self, more: &[&str]) {
+        self.process.signal("KILL");
+        self.process.ended();
+        self.arguments.extend(more.iter().map(|&option| option.to_owned()));
+        self.process = run(&self.arguments);
+    }
+}
+
+fn run(arguments: &[String]) -> Process {
+    Process::start(Command::new(built("lapwing")).args(arguments).env("LAPWING_LOG", "debug"))
 }
 
 /// Our development server, `lapwing serve`, on free ports.
