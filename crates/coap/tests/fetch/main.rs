@@ -5,6 +5,7 @@ mod beside_a_peer;
 mod bottleneck;
 mod cuts;
 mod lab;
+mod memory;
 mod servers;
 mod speed;
 mod strangers;
