@@ -11,6 +11,7 @@ use lapwing_dtls::{Closed, Established, Export, Failure as HandshakeFailure};
 
 use super::{
     Event, Failure, Loss, PersistId, StoreError,
+    backoff::Backoff,
     context::{Context, Item},
     registration::State,
     session::Session,
@@ -42,7 +43,14 @@ pub(super) struct Association {
     local_port: Option<u16>,
     /// Where the server knows the association by its address: the local port that it was made at.
     port: Option<u16>,
+    /// When the handshake was complete.
+    made_at: Duration,
+    /// Delays after associations that a server ended soon.
+    closures: Backoff,
 }
+
+/// A server that ends associations sooner is broken: the client comes back at once only where they last longer.
+const LASTING: Duration = Duration::from_secs(60);
 
 /// What is stored: a version, the account's fingerprint, the local port (0 with a Connection ID), the export.
 const VERSION: u8 = 1;
@@ -151,6 +159,7 @@ impl Session {
         let connection_id = !established.peer_connection_id.is_empty();
         self.association.port = self.association.local_port.filter(|_| !connection_id);
         self.association.reservation = Reservation::Idle;
+        self.association.made_at = cx.now;
         let (server, resumed, suite) = (self.account.ssid, established.resumed, established.suite);
         tracing::debug!(server, %suite, resumed, connection_id, "association established");
         cx.event(Event::Secured { server, resumed, connection_id });
@@ -170,7 +179,16 @@ impl Session {
     pub(super) fn association_closed(&mut self, cx: &mut Context, why: Closed) {
         match self.state {
             State::Registering { .. } => self.attempt_failed(cx, Failure::Closed(why)),
-            State::Registered(_) => self.lost(cx, Loss::Closed(why)),
+            State::Registered(_) if cx.now.saturating_sub(self.association.made_at) < LASTING => {
+                self.end_registration(cx, Loss::Closed(why));
+                self.backoff = self.association.closures;
+                self.attempt_failed(cx, Failure::Closed(why));
+                self.association.closures = self.backoff;
+            }
+            State::Registered(_) => {
+                self.association.closures.reset();
+                self.lost(cx, Loss::Closed(why));
+            }
             State::Deregistering { .. } => self.deregistered(cx),
             _ => {}
         }

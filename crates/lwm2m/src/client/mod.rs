@@ -215,7 +215,8 @@ impl Client {
         }
     }
 
-    /// A record is durable, or could not be stored: then the change is refused with 5.00 and the old state stays.
+    /// A record is durable, or could not be stored: then a change is refused with 5.00 and the old state stays, and of a DTLS
+    /// association no more record numbers are used than were reserved before.
     pub fn persisted(&mut self, now: Now, id: PersistId, result: Result<(), StoreError>) {
         self.cx.at(now);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.is_storing(id)) {

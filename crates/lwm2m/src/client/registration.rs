@@ -331,16 +331,20 @@ impl Session {
 
     /// The registration counts for nothing any more: the client registers anew.
     pub(super) fn lost(&mut self, cx: &mut Context, why: Loss) {
-        if !matches!(self.state, State::Registered(_)) {
-            return;
+        if matches!(self.state, State::Registered(_)) {
+            self.end_registration(cx, why);
+            self.attempt(cx);
         }
+    }
+
+    /// Tells that the registration has gone, and serves its server no longer.
+    pub(super) fn end_registration(&mut self, cx: &mut Context, why: Loss) {
         tracing::debug!(server = self.account.ssid, reason = %why, "registration lost");
         cx.event(Event::ServerLost { server: self.account.ssid, reason: why });
         if matches!(why, Loss::TimedOut | Loss::NotificationTimedOut) {
             self.forsake();
         }
         self.end_service(cx);
-        self.attempt(cx);
     }
 
     /// Sends an Update, or another one after the one that is under way.

@@ -3,7 +3,7 @@
 
 use lapwing_coap::Code;
 use lapwing_dtls::{self as dtls, Closed};
-use lapwing_lwm2m::client::{Command, Event, FlowEvent, Loss};
+use lapwing_lwm2m::client::{Command, Event, Failure, FlowEvent, Loss};
 
 use crate::scene::{Scene, seconds};
 
@@ -109,6 +109,7 @@ fn a_closed_association_is_made_anew_at_once() {
             Default::default(),
         );
         scene = scene.registered();
+        scene.run(seconds(60));
         let association = scene.association.unwrap();
         scene.server.close(association);
         scene.pump();
@@ -120,6 +121,31 @@ fn a_closed_association_is_made_anew_at_once() {
         assert_eq!(scene.resumed_since(1), [true]);
         scene.assert_alive("registered again");
     }
+}
+
+/// Whoever does so as soon as there is one is asked ever more rarely.
+#[test]
+fn a_server_that_keeps_closing_is_left_alone_for_longer_each_time() {
+    let mut scene = Scene::new();
+    scene.declare();
+    for closures in 1..=10 {
+        scene.run_to_registered();
+        let association = scene.association.unwrap();
+        scene.server.close(association);
+        scene.pump();
+        scene.run(seconds(1));
+        let troubles = scene.troubles();
+        let [.., Event::ServerLost { .. }, Event::RegistrationFailed { reason, retry_in: Some(delay), .. }] =
+            troubles[..]
+        else {
+            panic!("{troubles:?}")
+        };
+        assert_eq!(*reason, Failure::Closed(Closed::CloseNotify));
+        let full = seconds(2_u64.pow(closures).min(300));
+        assert!(*delay <= full && *delay >= full.mul_f64(0.75), "{closures}: {delay:?}");
+    }
+    scene.run_to_registered();
+    scene.assert_alive("left alone");
 }
 
 /// The registration has lapsed and the association has not: it carries the new Register.
