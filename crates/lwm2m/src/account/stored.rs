@@ -1,6 +1,6 @@
 //! The record of all accounts, as a bootstrap left them.
 
-use super::{AccountObjects, Record, RecordKey, Saved};
+use super::{AccountObjects, Record, RecordKey, Saved, clear};
 use crate::{
     format::tlv,
     model::{Node, Path},
@@ -36,8 +36,10 @@ pub(crate) struct Stored {
 impl Stored {
     /// The record: version, generation, purge time, each object's length and TLV, checksum.
     pub(crate) fn record(&self) -> Record {
-        let mut record = Record::new(RecordKey::Accounts, vec![VERSION]);
+        // Room enough that the content, with its keys, is not moved about while it grows.
+        let mut record = Record::new(RecordKey::Accounts, Vec::with_capacity(16 * 1024));
         let content = &mut *record.content;
+        content.push(VERSION);
         content.extend(self.generation.to_be_bytes());
         let purge = match self.purge {
             Purge::Never => 0,
@@ -46,12 +48,15 @@ impl Stored {
         };
         content.extend(purge.to_be_bytes());
         for id in AccountObjects::ALL {
-            let instances = self.objects.get(id).cloned().unwrap_or_default();
             let at = content.len();
             content.extend([0; 4]);
+            let mut node = Node::Object(self.objects.get(id).cloned().unwrap_or_default());
             // Content of the level of its path, of values that came by TLV or text: it can be encoded.
-            let encoded = tlv::encode(&Path::object(id), &Node::Object(instances), content);
+            let encoded = tlv::encode(&Path::object(id), &node, content);
             debug_assert!(encoded.is_ok(), "{encoded:?}");
+            if let Node::Object(copy) = &mut node {
+                copy.values_mut().for_each(clear);
+            }
             let length = (content.len() - at - 4) as u32;
             content[at..at + 4].copy_from_slice(&length.to_be_bytes());
         }

@@ -14,8 +14,7 @@ use crate::{
     model::{CheckError, Instance, Level, MAX_ID, Node, ObjectDefinition, Path, Tree},
 };
 
-/// What a request asks for.
-#[derive(Debug)]
+/// What a request asks for. It may hold keys, and so has no `Debug`.
 pub(super) enum Plan {
     /// Nothing that may be done.
     Refuse(Code),

@@ -162,6 +162,36 @@ fn a_server_is_no_bootstrap_server() {
     assert_eq!(harness.accounts().len(), 1);
 }
 
+/// Every bit of every write, turned over: an answer, and accounts that can be worked with, or none.
+#[test]
+fn damaged_writes_are_answered() {
+    let mut secured = super::psk("coaps://server.example", 7, b"identity", b"key");
+    secured.extend([(14, "name".into()), (16, Resource::multiple([(0, 0xc0a8_u64)]))]);
+    let one = Instances::from([(1, secured)]);
+    let (secured, account) = (tlv("/0", one), tlv("/1", Instances::from([(1, server(7, 300))])));
+    let mut finished = 0;
+    for bit in 0..8 * (secured.len() + account.len()) {
+        let (mut secured, mut account) = (secured.clone(), account.clone());
+        match secured.get_mut(bit / 8) {
+            Some(octet) => *octet ^= 1 << (bit % 8),
+            None => account[bit / 8 - secured.len()] ^= 1 << (bit % 8),
+        }
+        let mut harness = Harness::bootstrapping(config());
+        for (at, payload) in [("/0", &secured), ("/1", &account)] {
+            let code = harness.code(Ask::put(at, TLV, payload));
+            assert!(code == Code::CHANGED || code.is_client_error(), "{bit}: {code}");
+        }
+        match harness.finish() {
+            Code::CHANGED => {
+                finished += 1;
+                assert_eq!(harness.restarted(config()).accounts(), harness.accounts(), "{bit}");
+            }
+            code => assert_eq!(code, Code::NOT_ACCEPTABLE, "{bit}"),
+        }
+    }
+    assert!(finished > 100, "turned bits of a key or a name do no harm: {finished}");
+}
+
 /// What is not even CoAP, or is no request.
 #[test]
 fn noise_ends_nothing() {
