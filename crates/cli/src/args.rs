@@ -9,6 +9,8 @@ use lapwing::credentials::{CertificateUsage, UnknownTime};
 use lapwing_gateway::config::{self, Secret, Version};
 use lapwing_lwm2m::model::Path;
 
+use crate::secure::SecureOptions;
+
 /// LwM2M for Linux gateways: the agent, a development server, and tools to manage clients through it.
 ///
 /// Exit codes: 0 all is well, 1 it failed, 2 the command line or the configuration is wrong. Diagnostics go to stderr; the
@@ -34,7 +36,9 @@ pub(crate) enum Command {
         LAPWING_PSK_KEY may hold the pre-shared key in hexadecimal, LAPWING_KEY the private key in PEM.")]
     Run(Box<RunOptions>),
     /// Run the development server alone.
-    #[command(after_help = "Example: lapwing serve --coap 0.0.0.0:5683")]
+    #[command(
+        after_help = "Examples:\n  lapwing serve --coap 0.0.0.0:5683\n  lapwing serve --psk gateway-7,gateway-7,psk.hex"
+    )]
     Serve(ServeOptions),
     /// Manage clients through the API of a running server.
     #[command(after_help = "Example: lapwing manage read /3/0")]
@@ -59,6 +63,8 @@ pub(crate) struct ServeOptions {
     /// JSON with what the bootstrap server brings to whom, and the credentials of those: see docs/api/http.md.
     #[arg(long, value_name = "FILE", requires = "bootstrap")]
     pub(crate) bootstrap_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) secure: SecureOptions,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ mod failure;
 mod logging;
 mod manage;
 mod run;
+mod secure;
 mod serve;
 mod shutdown;
 

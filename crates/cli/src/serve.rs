@@ -18,6 +18,9 @@ pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
         let server = bind(&options).await?;
         println!("{}", page(&server));
         println!("coap://{}", server.coap_address());
+        if let Some(address) = server.coaps_address() {
+            println!("coaps://{address}");
+        }
         if let Some(bootstrap) = server.handle().bootstrap() {
             println!("bootstrap coap://{}", bootstrap.coap_address());
             if let Some(address) = bootstrap.coaps_address() {
@@ -30,14 +33,16 @@ pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
 
 /// Binds both sides, or says which flag chooses another address.
 pub(crate) async fn bind(options: &ServeOptions) -> Result<Server, Failure> {
-    let mut builder = Server::builder().coap(options.coap).http(options.http);
+    let secure = &options.secure;
+    let mut builder = Server::builder().coap(options.coap).coaps(secure.address(options.coap)?).http(options.http);
     if let Some(address) = options.bootstrap {
         builder = builder.bootstrap(address);
     }
     if let Some(address) = options.bootstraps {
         builder = builder.bootstraps(address);
     }
-    let mut server = builder.bind().await.map_err(bind_failure)?;
+    let mut server = secure.introduce(builder)?.bind().await.map_err(bind_failure)?;
+    secure.fill(&mut server)?;
     if let Some(file) = &options.bootstrap_config {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
         let loaded = text.and_then(|text| Ok(server.load_bootstrap(&text)?));

@@ -36,11 +36,10 @@ fn a_bootstrap_server_begins_with_what_its_file_has() {
     let arguments = [&SERVE[..], &["--bootstrap-config", file.to_str().unwrap()]].concat();
     let server = Running::start(&arguments);
     let page = server.line();
-    let printed: Vec<String> = (0..3).map(|_| server.line()).collect();
-    for (line, scheme) in
-        printed.iter().zip(["coap://127.0.0.1:", "bootstrap coap://127.0.0.1:", "bootstrap coaps://127.0.0.1:"])
-    {
-        assert!(line.starts_with(scheme), "{printed:?}");
+    let printed: Vec<String> = (0..4).map(|_| server.line()).collect();
+    let schemes = ["coap", "coaps", "bootstrap coap", "bootstrap coaps"];
+    for (line, scheme) in printed.iter().zip(schemes.map(|scheme| format!("{scheme}://127.0.0.1:"))) {
+        assert!(line.starts_with(&scheme), "{printed:?}");
     }
     let get = |path: &str| {
         let answer = ureq::get(format!("{page}api/{path}")).call().unwrap();

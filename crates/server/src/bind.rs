@@ -2,6 +2,10 @@
 
 use std::{fmt, future::Future, io, net::SocketAddr};
 
+use lapwing_dtls::{
+    ServerConfig as DtlsConfig,
+    credentials::{CertificateType, Identity},
+};
 use lapwing_lwm2m::server::{
     SecurityError, SecurityInfo, ServerConfig,
     bootstrap::{self as engine, Plan},
@@ -78,8 +82,7 @@ impl Builder {
     }
 
     /// Where clients register over DTLS; port 0 takes any free one. Default nowhere. Who may is said by
-    /// [`Server::set_security`] and [`Handle::set_security`]; who the server is to clients without a pre-shared key, and whose
-    /// certificates it trusts, by [`ServerConfig::dtls`].
+    /// [`Server::set_security`] and [`Handle::set_security`]; see [`Builder::identity`], too.
     #[must_use]
     pub fn coaps(mut self, address: SocketAddr) -> Builder {
         self.coaps = Some(address);
@@ -107,6 +110,35 @@ impl Builder {
     pub fn bootstrap_config(mut self, config: engine::Config) -> Builder {
         self.bootstrap_config = config;
         self
+    }
+
+    /// Who the server is to clients without a pre-shared key: to those with a raw public key by the key alone, to those with a
+    /// certificate by that of `identity`, if it has one. Default nobody: such clients cannot come.
+    #[must_use]
+    pub fn identity(mut self, identity: Identity) -> Builder {
+        let mut identities = vec![Identity::raw_public_key(identity.key().clone())];
+        if identity.certificate_type() == CertificateType::X509 {
+            identities.push(identity);
+        }
+        for dtls in self.secure_sides() {
+            dtls.identities.clone_from(&identities);
+            // The security stores know which of them is whose.
+            dtls.client_trust.raw_public_keys = true;
+        }
+        self
+    }
+
+    /// Certificates in DER whose holders may issue those of clients. Default none.
+    #[must_use]
+    pub fn trust(mut self, anchors: Vec<Vec<u8>>) -> Builder {
+        for dtls in self.secure_sides() {
+            dtls.client_trust.anchors.clone_from(&anchors);
+        }
+        self
+    }
+
+    fn secure_sides(&mut self) -> [&mut DtlsConfig; 2] {
+        [self.config.dtls.get_or_insert_default(), self.bootstrap_config.dtls.get_or_insert_default()]
     }
 
     /// Where the page and the API are; port 0 takes any free one. Default 127.0.0.1:8080. There are no accounts: who

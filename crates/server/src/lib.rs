@@ -8,6 +8,7 @@
 
 mod bind;
 mod bootstrap;
+mod credentials;
 mod driver;
 mod handle;
 mod http;
@@ -18,6 +19,7 @@ mod sockets;
 pub use self::{
     bind::{BindError, Builder, Interface, Server},
     bootstrap::{BootstrapFileError, BootstrapHandle},
+    credentials::CredentialsError,
     handle::{Handle, Subscription},
     presented::Presented,
 };

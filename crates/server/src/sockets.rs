@@ -19,11 +19,12 @@ impl Sockets {
         plain: (Interface, SocketAddr),
         secure: Option<(Interface, SocketAddr)>,
     ) -> Result<Sockets, BindError> {
+        let plain = bind(plain).await?;
         let secure = match secure {
             Some(secure) => Some(bind(secure).await?),
             None => None,
         };
-        Ok(Sockets { plain: bind(plain).await?, secure })
+        Ok(Sockets { plain, secure })
     }
 
     /// Where they are, with the ports that were taken: the plain one and, where there is one, the secure one.

@@ -66,8 +66,8 @@ use lapwing_lwm2m::account::UriError;
 use zeroize::Zeroizing;
 
 use self::read::Section;
-pub use self::secret::{Secret, SecretSource};
-pub use self::security::SecurityConfig;
+pub use self::secret::{Secret, SecretSource, read_secret};
+pub use self::security::{SecurityConfig, read_certificates, read_identity, read_preshared_key};
 use crate::backend::systemd::DEFAULT_REBOOT_COMMAND;
 use crate::platform::PowerKind;
 

@@ -73,6 +73,14 @@ pub(super) fn read(key: &'static str, path: &Path, secret: bool) -> Result<Zeroi
     Ok(content)
 }
 
+/// The content of a file that holds secrets; where everybody may read it, that is warned of. `key` names what it is for.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_secret(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    read(key, path, true)
+}
+
 /// Bytes as pairs of hexadecimal digits, with any white space between them.
 pub(super) fn hexadecimal(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let digits = || text.iter().filter(|byte| !byte.is_ascii_whitespace());

@@ -120,12 +120,10 @@ impl SecurityConfig {
     }
 
     fn psk(&self, identity: &str, key: &SecretSource) -> Result<Security, ConfigError> {
-        const EXPECTED: &str = "the key in hexadecimal, such as 32 digits for 16 bytes";
         if let Some((other, _)) = self.certificates() {
             return Err(ConfigError::Conflict { key: "psk-identity", other });
         }
-        let (name, content) = content(key, "psk-key", "psk-key-file")?;
-        let key = secret::hexadecimal(&content).ok_or_else(|| ConfigError::unusable(name, key, EXPECTED))?;
+        let key = preshared_key(key, "psk-key", "psk-key-file")?;
         Security::psk(identity, key.as_slice()).map_err(|error| ConfigError::Value {
             key: "psk-identity".into(),
             value: identity.into(),
@@ -141,18 +139,11 @@ impl SecurityConfig {
 
     /// Certificates, or raw public keys where there is no certificate.
     fn asymmetric(&self, source: &SecretSource) -> Result<Security, ConfigError> {
-        let (name, content) = content(source, "key", "key")?;
-        let unusable = || ConfigError::unusable(name, source, PRIVATE_KEY_EXPECTED);
-        let key = match pem(&content) {
-            Some(text) => PrivateKey::from_pem(text),
-            None => PrivateKey::from_der(&content),
-        };
-        let key = key.map_err(|_| unusable())?;
+        let unusable = || ConfigError::unusable("key", source, PRIVATE_KEY_EXPECTED);
+        let key = private_key(source)?;
         match (&self.cert, &self.server_cert, &self.server_key) {
             (Some(cert), Some(server), None) => {
-                let identity = Identity::certificates(read_certificates("cert", cert)?, key).map_err(|error| {
-                    ConfigError::file("cert", cert, format!("certificates of the key in `key` ({error})"))
-                })?;
+                let identity = certified(cert, key)?;
                 let usage = self.server_cert_usage.unwrap_or_default();
                 let pinned = read_certificates("server-cert", server)?.swap_remove(0);
                 Security::certificate(identity, usage, exact(pinned)).map_err(|_| unusable())
@@ -185,16 +176,61 @@ fn content(
     }
 }
 
+fn preshared_key(
+    source: &SecretSource,
+    given: &'static str,
+    file: &'static str,
+) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    const EXPECTED: &str = "the key in hexadecimal, such as 32 digits for 16 bytes";
+    let (name, content) = content(source, given, file)?;
+    secret::hexadecimal(&content).ok_or_else(|| ConfigError::unusable(name, source, EXPECTED))
+}
+
+/// A pre-shared key, in hexadecimal where it is. `name` is what it is for.
+///
+/// # Errors
+/// When it cannot be read, or is something else.
+pub fn read_preshared_key(name: &'static str, source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    preshared_key(source, name, name)
+}
+
+fn private_key(source: &SecretSource) -> Result<PrivateKey, ConfigError> {
+    let (name, content) = content(source, "key", "key")?;
+    let key = match pem(&content) {
+        Some(text) => PrivateKey::from_pem(text),
+        None => PrivateKey::from_der(&content),
+    };
+    key.map_err(|_| ConfigError::unusable(name, source, PRIVATE_KEY_EXPECTED))
+}
+
+fn certified(cert: &Path, key: PrivateKey) -> Result<Identity, ConfigError> {
+    Identity::certificates(read_certificates("cert", cert)?, key)
+        .map_err(|error| ConfigError::file("cert", cert, format!("certificates of the key in `key` ({error})")))
+}
+
+/// The identity of a private key: with the certificates in a file, or as a raw public key.
+///
+/// # Errors
+/// When one of them cannot be read, or they do not belong together.
+pub fn read_identity(cert: Option<&Path>, key: &Path) -> Result<Identity, ConfigError> {
+    let key = private_key(&SecretSource::File(key.to_owned()))?;
+    match cert {
+        Some(cert) => certified(cert, key),
+        None => Ok(Identity::raw_public_key(key)),
+    }
+}
+
 /// The text, if it is PEM.
 fn pem(content: &[u8]) -> Option<&str> {
     std::str::from_utf8(content).ok().filter(|text| text.contains("-----BEGIN "))
 }
 
-/// The certificates in a file, in DER: those of a PEM file in their order, or the only one of a DER file.
+/// The certificates in a file, in DER: those of a PEM file in their order, or the only one of a DER file. `key` names what they are
+/// for.
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<Vec<u8>>, ConfigError> {
+pub fn read_certificates(key: &'static str, path: &Path) -> Result<Vec<Vec<u8>>, ConfigError> {
     let content = secret::read(key, path, false)?;
     let certificates = match pem(&content) {
         Some(text) => CertificateDer::pem_slice_iter(text.as_bytes())

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use lapwing_dtls::credentials::Psk;
+use lapwing_dtls::credentials::{Psk, PskError};
 
 use super::{Identity, Server, endpoint::Endpoint};
 use crate::Now;
@@ -24,6 +24,14 @@ pub enum SecurityInfo {
 }
 
 impl SecurityInfo {
+    /// That it holds this key.
+    ///
+    /// # Errors
+    /// When the key is empty, or one of both is longer than 65,535 bytes.
+    pub fn psk(identity: &[u8], key: &[u8]) -> Result<SecurityInfo, PskError> {
+        Psk::new(identity, key).map(SecurityInfo::Psk)
+    }
+
     fn identity(&self, endpoint: &str) -> Identity {
         match self {
             SecurityInfo::Psk(psk) => Identity::Psk(psk.identity().into()),

@@ -29,7 +29,7 @@ impl Server {
             self.set_plan(endpoint, plan);
         }
         for credentials in file["credentials"].as_array().into_iter().flatten() {
-            let parsed = json::parse_security(credentials.to_string().as_bytes());
+            let parsed = json::parse_security(credentials);
             let (endpoint, info) = parsed.map_err(|error| wrong("credentials", error.text))?;
             self.set_bootstrap_security(&endpoint, info).map_err(|taken| wrong(&endpoint, taken.to_string()))?;
         }

@@ -85,7 +85,7 @@ pub(super) async fn securities(
 
 /// `PUT /api/bootstrap/security/clients`.
 pub(super) async fn put_security(State(handle): State<Handle>, body: Bytes) -> Result<StatusCode, ApiError> {
-    let (endpoint, info) = json::parse_security(&body)?;
+    let (endpoint, info) = json::parse_security_body(&body)?;
     security::put_answer(bootstrap(&handle)?.set_security(&endpoint, Some(info)).await)
 }
 

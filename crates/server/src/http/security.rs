@@ -34,7 +34,7 @@ pub(super) async fn list(State(handle): State<Handle>, Query(parameters): Query<
 
 /// `PUT /api/security/clients`.
 pub(super) async fn put(State(handle): State<Handle>, body: Bytes) -> Result<StatusCode, ApiError> {
-    let (endpoint, info) = json::parse_security(&body)?;
+    let (endpoint, info) = json::parse_security_body(&body)?;
     put_answer(handle.set_security(&endpoint, Some(info)).await)
 }
 

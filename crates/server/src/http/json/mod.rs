@@ -15,6 +15,6 @@ pub(crate) use self::{
     message::message,
     node::{NodeError, Parsed, from_json as parse_node},
     registration::{registration, update},
-    security::{parse_security, presented, security},
+    security::{parse_security, parse_security_body, presented, security},
     spec::object,
 };

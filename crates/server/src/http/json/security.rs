@@ -29,12 +29,18 @@ pub(crate) fn security(endpoint: &str, info: &SecurityInfo, with_keys: bool) -> 
     json!({"endpoint": endpoint, "tls": tls})
 }
 
-/// The endpoint, and what it is to show.
-pub(crate) fn parse_security(body: &[u8]) -> Result<(String, SecurityInfo), ApiError> {
-    let invalid =
-        |reason: &str| ApiError::new(axum::http::StatusCode::BAD_REQUEST, format!("Invalid request body: {reason}"));
+/// As [`parse_security`], of a body.
+pub(crate) fn parse_security_body(body: &[u8]) -> Result<(String, SecurityInfo), ApiError> {
     // What is wrong is not told by the parser, which might quote a key.
-    let json: Json = serde_json::from_slice(body).map_err(|_| invalid("it is not JSON"))?;
+    parse_security(&serde_json::from_slice(body).map_err(|_| invalid("it is not JSON"))?)
+}
+
+fn invalid(reason: &str) -> ApiError {
+    ApiError::new(axum::http::StatusCode::BAD_REQUEST, format!("Invalid request body: {reason}"))
+}
+
+/// The endpoint, and what it is to show.
+pub(crate) fn parse_security(json: &Json) -> Result<(String, SecurityInfo), ApiError> {
     let endpoint = json["endpoint"].as_str().filter(|endpoint| !endpoint.is_empty());
     let endpoint = endpoint.ok_or_else(|| invalid("Missing endpoint"))?;
     if json.get("oscore").is_some() {
@@ -105,11 +111,10 @@ mod tests {
     #[test]
     fn no_error_quotes_a_key() {
         for body in [
-            r#"{"endpoint":"a","tls":{"mode":"psk","details":{"identity":"i","key":"c0ffee0"}}}"#,
-            r#"{"endpoint":"a","tls":{"mode":"psk","details":{"identity":"i","key":"c0ffee}}}"#,
-            r#"{"endpoint":"a","tls":{"mode":"rpk","details":{"key":"c0ffee"}}}"#,
+            json!({"endpoint": "a", "tls": {"mode": "psk", "details": {"identity": "i", "key": "c0ffee0"}}}),
+            json!({"endpoint": "a", "tls": {"mode": "rpk", "details": {"key": "c0ffee"}}}),
         ] {
-            let error = parse_security(body.as_bytes()).unwrap_err();
+            let error = parse_security(&body).unwrap_err();
             assert_eq!(error.status, 400);
             assert!(!error.text.contains("c0ff"), "{}", error.text);
         }
