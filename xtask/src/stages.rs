@@ -91,7 +91,11 @@ pub(crate) fn test(only: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the tests that are too long for every change: those marked `#[ignore]` with the reason `soak`.
+/// Runs the tests that are too long for every change: those marked `#[ignore]` with the reason `soak`, against peers too.
 pub(crate) fn soak() -> Result<(), String> {
-    cargo(&["test", "--", "--ignored", "--nocapture", "soak"])
+    cargo(&["test", "--", "--ignored", "--nocapture", "soak"])?;
+    install::programs()?;
+    install::leshan()?;
+    cargo(&["build", "--package", "lapwing-cli", "--bins"])?;
+    cargo(&["test", "--package", "interop", "--", "--ignored", "--nocapture", "soak"])
 }
