@@ -165,12 +165,12 @@ fn instance(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = [CipherSuite::PskAes128Ccm8, CipherSuite::PskAes128CbcSha256])]
 fn instance_over_dtls(bencher: Bencher<'_, '_>, suite: CipherSuite) {
     let (mut registered, mut server, association) = Registered::secure(suite);
-    let (mut message, mut id) = (Vec::with_capacity(64), 0_u16);
+    let (mut message, mut count) = (Vec::with_capacity(64), 0_u64);
     let mut request = || {
-        id = id.wrapping_add(1);
+        count += 1;
         message.clear();
-        let token = Token::new(&id.to_be_bytes()).expect("two bytes");
-        Writer::new(&mut message, MessageType::Con, Code::GET, id, token)
+        let token = Token::new(&count.to_be_bytes()).expect("eight bytes");
+        Writer::new(&mut message, MessageType::Con, Code::GET, count as u16, token)
             .option_str(option::URI_PATH, "3")
             .option_str(option::URI_PATH, "0")
             .finish();

@@ -196,3 +196,17 @@ fn no_datagram_is_longer_than_configured() {
         assert_eq!(scene.troubles(), [] as [&Event; 0]);
     }
 }
+
+/// Disable (1/x/4): nothing is left at the server, and the session shortens the way back.
+#[test]
+fn a_disabled_client_closes_and_comes_back() {
+    let mut scene =
+        Scene::with(1, good(), |config| config.servers[0].disable_timeout = Some(30), dtls::ServerConfig::default())
+            .registered();
+    assert_eq!(scene.request(Code::POST, "/1/0/4"), Some(Code::CHANGED));
+    scene.run(seconds(5));
+    assert_eq!((scene.status(), &scene.closed[..]), (Some(Status::Disabled), &[Closed::CloseNotify][..]));
+    scene.run(seconds(30));
+    assert_eq!(scene.resumed_since(1), [true]);
+    scene.assert_alive("back");
+}
