@@ -121,18 +121,33 @@ fn run(arguments: &[String]) -> Process {
 /// Our development server, `lapwing serve`, on free ports.
 pub(crate) struct DevelopmentServer {
     pub(crate) coap: u16,
+    pub(crate) coaps: u16,
     /// The address of its HTTP API, without a slash at the end.
     pub(crate) http: String,
+    /// The URIs of its bootstrap server, over CoAP and over DTLS, if it was started with one.
+    pub(crate) bootstrap: Vec<String>,
     _process: Process,
 }
 
 impl DevelopmentServer {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts it with further options; a bootstrap server is on both kinds of ports.
+    pub(crate) fn with(more: &[&str]) -> Self {
         let mut command = Command::new(built("lapwing"));
-        let mut process = Process::start(command.args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0"]));
+        command.args(["serve", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0"]).args(more);
+        let mut process = Process::start(&mut command);
+        let port = |line: String| line.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
         let http = process.out.next_with("http://").trim_end_matches('/').to_owned();
-        let coap = process.out.next_with("coap://");
-        let coap = coap.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("a port");
-        Self { coap, http, _process: process }
+        let coap = port(process.out.next_with("coap://"));
+        let coaps = port(process.out.next_with("coaps://"));
+        let mut bootstrap = Vec::new();
+        if more.contains(&"--bootstrap") {
+            let uri = |line: String| line.trim_start_matches("bootstrap ").to_owned();
+            bootstrap = vec![uri(process.out.next_with("coap://")), uri(process.out.next_with("coaps://"))];
+        }
+        Self { coap, coaps, http, bootstrap, _process: process }
     }
 }
