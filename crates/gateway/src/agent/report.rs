@@ -48,8 +48,15 @@ fn say(event: Event, endpoint: &str, handle: &Handle) {
             tracing::info!("{endpoint} is being bootstrapped by {}", named(handle, ServerId::Bootstrap));
         }
         Event::BootstrapFinished => {
-            let servers: Vec<String> = handle.status().into_iter().map(|(server, _)| at(server)).collect();
-            tracing::info!("{endpoint} was bootstrapped, to register at {}", servers.join(", "));
+            tracing::info!("{endpoint} was bootstrapped by {}", named(handle, ServerId::Bootstrap));
+        }
+        Event::BootstrapInconsistent(why) => {
+            let server = named(handle, ServerId::Bootstrap);
+            tracing::warn!("{endpoint} cannot use what {server} wrote: {why}; it may correct that");
+        }
+        Event::BootstrapRefused(path) => {
+            let server = named(handle, ServerId::Bootstrap);
+            tracing::warn!("{endpoint} cannot have {path} as {server} wrote it; it may correct that");
         }
         Event::BootstrapFailed { reason, retry_in } => {
             let server = named(handle, ServerId::Bootstrap);

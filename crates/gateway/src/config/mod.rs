@@ -199,12 +199,12 @@ pub struct Accounts {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read {path}: {source}", path = .path.display())]
+    #[error("cannot read {path}: {error}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        error: io::Error,
     },
     /// It is not TOML.
     #[error("line {line}, column {column}: {message}")]
@@ -274,14 +274,14 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// A file that a key names could not be read.
-    #[error("`{key}`: cannot read {path}: {source}", path = .path.display())]
+    #[error("`{key}`: cannot read {path}: {error}", path = .path.display())]
     UnreadableKey {
         /// The key.
         key: &'static str,
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
+        error: io::Error,
     },
     /// A `coaps` URI and nothing to prove with who the client is.
     #[error(
@@ -408,7 +408,7 @@ impl ConfigError {
 fn in_file<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, ConfigError>) -> Result<T, ConfigError> {
     // There may be a secret in it.
     let text = fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = text.map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
     read(&text, path.parent().unwrap_or(Path::new("")))
         .map_err(|error| ConfigError::InFile { path: path.to_owned(), error: Box::new(error) })
 }

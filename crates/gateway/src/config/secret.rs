@@ -55,7 +55,7 @@ pub enum SecretSource {
 
 /// The content of a file that `key` names; the file of a secret that everybody may read is warned of.
 pub(super) fn read(key: &'static str, path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
-    let unreadable = |source| ConfigError::UnreadableKey { key, path: path.to_owned(), source };
+    let unreadable = |error| ConfigError::UnreadableKey { key, path: path.to_owned(), error };
     let file = File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;
     if secret && about.permissions().mode() & 0o007 != 0 {

@@ -235,7 +235,8 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         let servers =
             self.engine.accounts().filter_map(|account| Some((account.ssid, self.engine.status(account.ssid)?)));
         let uris = self.engine.accounts().map(|account| (ServerId::Server(account.ssid), account.uri.clone()));
-        self.shared.publish(servers, uris, event);
+        let bootstrap = self.engine.bootstrap_account().map(|account| (ServerId::Bootstrap, account.uri.clone()));
+        self.shared.publish(servers, uris.chain(bootstrap), event);
     }
 
     fn log(&self, event: &Event) {
@@ -257,6 +258,13 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
             }
             Event::Deregistered { server, .. } => tracing::info!(server, uri = uri(server), "de-registered"),
             Event::NotificationLost { server, path } => tracing::warn!(server, %path, "notification lost"),
+            Event::AccountsUsed { stored } => tracing::info!(stored, "accounts chosen"),
+            Event::AccountsDamaged => tracing::error!("the stored accounts cannot be read"),
+            Event::BootstrapBegun => tracing::info!("bootstrap begun"),
+            Event::BootstrapFinished => tracing::info!("bootstrap finished"),
+            Event::BootstrapInconsistent(why) => tracing::warn!(%why, "bootstrap inconsistent"),
+            Event::BootstrapRefused(path) => tracing::warn!(%path, "bootstrap refused by an object"),
+            Event::BootstrapFailed { reason, retry_in } => tracing::warn!(%reason, ?retry_in, "bootstrap failed"),
             other => tracing::debug!(?other),
         }
     }
