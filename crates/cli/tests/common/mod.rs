@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod namespace;
+pub(crate) mod proxy;
+pub(crate) mod secrets;
+pub(crate) mod secure;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -67,7 +70,14 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_in(&[], arguments)
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut command = command(arguments);
+        let mut child =
+            command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
