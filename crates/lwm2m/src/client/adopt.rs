@@ -1,6 +1,6 @@
 //! What becomes of the sessions when a bootstrap has changed the accounts (LwM2M Core 1.1 section 6.1.3.3).
 
-use super::{Client, context::Context, registration::Then, session::Session};
+use super::{Client, Event, context::Context, registration::Then, session::Session};
 use crate::account::{Record, RecordKey, Saved, ServerAccount, ShortServerId};
 
 impl Client {
@@ -8,6 +8,8 @@ impl Client {
     /// changed of it; one that leads elsewhere now, or with other credentials, ends, and another one begins.
     pub(super) fn adopt(&mut self, accounts: Vec<ServerAccount>) {
         let generation = self.bootstrap.generation();
+        // Whoever hears of it finds the new accounts in force.
+        self.cx.event(Event::BootstrapFinished);
         for session in self.sessions.iter_mut().filter(|session| !session.retired) {
             if !accounts.iter().any(|account| leads_to_the_same(account, &session.account)) {
                 session.retire(&mut self.cx);

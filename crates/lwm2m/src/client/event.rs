@@ -75,7 +75,8 @@ pub enum Event {
     AccountsDamaged,
     /// The bootstrap server is asked now.
     BootstrapBegun,
-    /// The bootstrap server has finished, and what it wrote is durable and in force.
+    /// The bootstrap server has finished, and what it wrote is durable and in force: [`Client::accounts`](super::Client::accounts)
+    /// has it.
     BootstrapFinished,
     /// The bootstrap server has finished, but what it wrote makes no accounts that the client could work with. It is told so, and
     /// may write more.

@@ -110,6 +110,5 @@ impl Bootstrap {
         self.schedule_purge(cx);
         cx.bootstrap_offered = self.account.is_some();
         tracing::debug!(generation = self.stored.generation, "bootstrapped");
-        cx.event(Event::BootstrapFinished);
     }
 }
