@@ -71,6 +71,23 @@ export const remove = (endpoint, path) => operate("DELETE", endpoint, path);
 export const observe = (endpoint, path) => operate("POST", endpoint, `${path}/observe`);
 export const cancel = (endpoint, path) => operate("DELETE", endpoint, `${path}/observe`, { query: { active: "" } });
 
+const named = (path, endpoint) => `${path}/${encodeURIComponent(endpoint)}`;
+const KEYS = { query: { keys: "" } };
+
+/** Says what an endpoint has to show before it may register here. */
+export const saveKey = (credentials) => call("PUT", "/security/clients", json(credentials));
+
+export const bootstrapEndpoints = () => call("GET", "/server/bootstrap");
+export const bootstrapSessions = () => call("GET", "/event/bootstrap");
+/** Configurations by endpoint, keys included. */
+export const bootstraps = () => call("GET", "/bootstrap", KEYS);
+export const saveBootstrap = (endpoint, configuration) => call("POST", named("/bootstrap", endpoint), json(configuration));
+export const removeBootstrap = (endpoint) => call("DELETE", named("/bootstrap", endpoint));
+/** What endpoints have to show before they are bootstrapped, keys included. */
+export const bootstrapKeys = () => call("GET", "/bootstrap/security/clients", KEYS);
+export const saveBootstrapKey = (credentials) => call("PUT", "/bootstrap/security/clients", json(credentials));
+export const removeBootstrapKey = (endpoint) => call("DELETE", named("/bootstrap/security/clients", endpoint));
+
 /** Write-Attributes. The query carries the attributes and nothing else, so it has no time-out of its own. */
 export async function writeAttributes(endpoint, path, attributes) {
   const query = Object.entries(attributes).map(([name, value]) => (value === "" ? name : `${name}=${value}`)).join("&");

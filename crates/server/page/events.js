@@ -9,6 +9,7 @@ export function follow(model, { refresh, state }) {
   on("REGISTRATION", (registration) => model.registered(registration));
   on("UPDATED", ({ registration }) => model.updated(registration));
   on("DEREGISTRATION", (registration) => model.deregistered(registration));
+  on("BSSESSION", (event) => model.sessionTold(event));
   on("NOTIFICATION", ({ ep, res, val }) => {
     model.absorb(ep, res, val);
     model.setObserved(ep, res, true);

@@ -1,7 +1,8 @@
 // Brings the parts of the page together: what is in the address bar, the model, the streams and the views.
 
 import * as api from "./api.js";
-import { announce, fill, h } from "./dom.js";
+import { Bootstrap } from "./bootstrap.js";
+import { announce, fill, h, setAria } from "./dom.js";
 import { follow, LogStream } from "./events.js";
 import { ago } from "./format.js";
 import { Model } from "./model.js";
@@ -17,9 +18,11 @@ const rail = new Rail(document.getElementById("rail"), model);
 const stream = new LogStream((message) => log.add(message));
 
 let server = null;
-let shown = null; // the Gateway in view, if any
+let shown = null; // the Gateway, or the Bootstrap, in view, if any
 
-/** `#/gateway/3` is object 3 of a gateway, `#/gateway` its first object, anything else the overview. */
+const isBootstrap = () => location.hash === "#bootstrap";
+
+/** `#/gateway/3` is object 3 of a gateway, `#/gateway` its first object, `#bootstrap` the bootstrap server, anything else the overview. */
 function route() {
   const [, endpoint, object] = /^#\/([^/]+)(?:\/(\d+))?$/.exec(location.hash) ?? [];
   return { endpoint: endpoint && decodeURIComponent(endpoint), object: object === undefined ? null : Number(object) };
@@ -32,10 +35,14 @@ function show() {
   rail.choose(endpoint);
   stream.choose(gateway ? endpoint : null);
   log.choose(gateway ? endpoint : null);
+  setAria(document.getElementById("bootstrap-link"), "current", isBootstrap() ? "page" : null);
   if (!gateway) {
     shown?.close();
     shown = null;
-    overview();
+    if (isBootstrap()) {
+      shown = new Bootstrap(main, model);
+      document.title = "Bootstrap · Lapwing";
+    } else overview();
     return;
   }
   if (shown?.endpoint !== endpoint) {
@@ -60,18 +67,20 @@ function gatewaysChanged() {
   const first = !known;
   known = present;
   // With one gateway there is nothing to choose.
-  if (first && !route().endpoint && present.length === 1) location.replace(`#/${encodeURIComponent(present[0])}`);
+  if (first && !route().endpoint && !isBootstrap() && present.length === 1) location.replace(`#/${encodeURIComponent(present[0])}`);
   else if (!shown) show();
 }
 
 async function refresh() {
-  let clients, endpoints;
+  let clients, endpoints, bootstrap;
   try {
-    [clients, endpoints] = await Promise.all([api.clients(), api.serverEndpoints()]);
+    [clients, endpoints, bootstrap] = await Promise.all([api.clients(), api.serverEndpoints(), api.bootstrapEndpoints()]);
+    if (bootstrap.length) model.setSessions(await api.bootstrapSessions());
   } catch {
     return connection(false); // the stream will open again, and this is called again
   }
   server = endpoints;
+  document.getElementById("bootstrap-link").hidden = !bootstrap.length;
   const address = endpoints[0]?.uri.full;
   fill(document.getElementById("where"), address ? ["Devices register at ", h("code", {}, address)] : "");
   model.setGateways(clients);

@@ -1,6 +1,7 @@
 // What the page knows: gateways, their definitions, values and histories. Views listen, nothing here draws.
 
 const HISTORY = 600;
+const SESSIONS = 500;
 
 /** A key of a value: one path of one gateway. */
 const at = (endpoint, path) => `${endpoint} ${path}`;
@@ -10,6 +11,7 @@ export class Model {
   gateways = new Map(); // endpoint -> Registration, with `gone` once it is no longer registered
   specs = new Map(); // endpoint -> Map(object id -> ObjectSpec)
   offered = new Map(); // "endpoint /3/0" -> Map(resource id -> attributes), from Discover
+  sessions = []; // what was told of bootstrap sessions, oldest first
   #values = new Map(); // "endpoint /3/0/9" -> { type, value | values, at }
   #history = new Map(); // same keys -> [{ at, value }], numbers only
   #observed = new Set(); // "endpoint /3/0/9", at any level
@@ -23,6 +25,18 @@ export class Model {
 
   #tell(topic, detail) {
     for (const listener of [...(this.#listeners.get(topic) ?? [])]) listener(detail);
+  }
+
+  // Bootstrap
+
+  setSessions(events) {
+    this.sessions = events;
+    this.#tell("sessions");
+  }
+
+  sessionTold(event) {
+    this.sessions = [...this.sessions, event].slice(-SESSIONS);
+    this.#tell("sessions");
   }
 
   /** A second went by. */

@@ -1,6 +1,7 @@
 //! The page of the development server in headless Chromium: what a person does with it, at a desk and on a telephone, by
 //! mouse and by keyboard, in light and in dark. Pictures are kept in `target/page`.
 
+mod bootstrap;
 mod browser;
 
 use std::fs;
