@@ -17,12 +17,12 @@ fn reboots(server: &SecureServer) -> usize {
     fs::read_to_string(server.folder.path().join("reboots")).map_or(0, |text| text.lines().count())
 }
 
-fn agent(server: &SecureServer, proxy: &Proxy) -> Running {
+fn agent(server: &SecureServer, proxy: &Proxy, connection_id: bool) -> Running {
     let folder = server.folder.path().display();
     let config = server.folder.path().join("agent.toml");
     let text = format!(
         "server = 'coaps://{}'\nendpoint = 'gw'\nstate = '{folder}/state'\npsk-identity = '{IDENTITY}'\npsk-key-file = 'psk.hex'\n\
-         [device]\nreboot-command = ['sh', '-c', 'echo now >> {folder}/reboots']\n",
+         connection-id = {connection_id}\n[device]\nreboot-command = ['sh', '-c', 'echo now >> {folder}/reboots']\n",
         proxy.address
     );
     fs::write(&config, text).unwrap();
@@ -42,7 +42,7 @@ fn replay(proxy: &Proxy, recorded: &[Passed]) {
 fn a_killed_agent_goes_on_with_its_association_and_obeys_no_recording() {
     let server = SecureServer::start();
     let proxy = Proxy::start(server.authority());
-    let first = agent(&server, &proxy);
+    let first = agent(&server, &proxy, true);
     first.says("gw registered at coaps://");
     assert!(proxy.passed().iter().any(|passed| passed.is(HANDSHAKE)), "the first association takes a handshake");
 
@@ -68,7 +68,7 @@ fn a_killed_agent_goes_on_with_its_association_and_obeys_no_recording() {
 
     // While the server has shown nothing yet, the recording is all that the client hears.
     proxy.lose_answers(true);
-    let second = agent(&server, &proxy);
+    let second = agent(&server, &proxy, true);
     let since = || proxy.passed()[recorded.len()..].to_vec();
     eventually(|| !since().is_empty(), || "the first record after the restart".to_owned());
     let commands: Vec<Passed> = recorded.iter().filter(|passed| passed.way == Way::ToClient).cloned().collect();
@@ -92,4 +92,24 @@ fn a_killed_agent_goes_on_with_its_association_and_obeys_no_recording() {
     // The Update that tells the new lifetime, perhaps, and the answer to the read.
     let sent = proxy.passed()[before..].iter().filter(|passed| passed.way == Way::ToServer).count();
     assert!(sent <= 2, "the recording was answered: {sent} datagrams");
+}
+
+/// Where there is no Connection ID the server knows the association by the client's address and port.
+#[test]
+fn a_killed_agent_without_connection_id_binds_its_port_again() {
+    let server = SecureServer::start();
+    let proxy = Proxy::start(server.authority());
+    let first = agent(&server, &proxy, false);
+    first.says("without Connection ID");
+    first.says("gw registered at coaps://");
+    // The association is stored beside the registration.
+    eventually(|| server.folder.path().join("state/association-1").exists(), || "the association".to_owned());
+    let (port, before) = (proxy.client(), proxy.passed().len());
+    first.stop(Signal::KILL);
+    let second = agent(&server, &proxy, false);
+    second.says("gw registered at coaps://");
+    assert_eq!(proxy.client(), port);
+    assert_eq!(server.manage(&["read", "/1/0/1"]).text(), "/1/0/1  Lifetime  300 s");
+    let since = &proxy.passed()[before..];
+    assert!(!since.iter().any(|passed| passed.is(HANDSHAKE) || passed.is(WITH_CONNECTION_ID)), "{}", second.stderr());
 }

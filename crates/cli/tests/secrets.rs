@@ -4,10 +4,13 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use common::secrets::forms;
 use common::secure::{KEY, SecureServer};
+use common::{Running, lapwing};
 use rustix::process::Signal;
+use serde_json::json;
 
 #[test]
 fn the_forms_of_a_key_are_found() {
@@ -33,16 +36,52 @@ fn a_pre_shared_key_is_never_printed() {
     assert!(server.manage(&["read", "/0"]).failed(1).contains("4.0"), "object 0 is nobody's to read");
     agent.says("TRACE");
 
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&state), 0o700);
     let files: Vec<_> = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(files.iter().any(|file| file.ends_with("association-1")), "{files:?}");
     assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
 
-    let (_, printed, said) = agent.stop(Signal::TERM);
-    let (_, served, told) = server.process.stop(Signal::TERM);
-    for output in [printed.concat(), said, served.concat(), told] {
-        for form in forms(KEY) {
+    nothing_printed(KEY, [agent, server.process]);
+}
+
+/// Raw public keys, in both roles (LwM2M Transport 1.1 section 5.2.8.2).
+#[test]
+fn a_private_key_is_never_printed() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dtls/tests/vectors/x509");
+    let vector = |name: &str| vectors.join(name).to_str().unwrap().to_owned();
+    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    // In SEC1 the scalar stands behind seven bytes (RFC 5915 section 3).
+    let scalar = hexadecimal(&fs::read(vector("leaf.sec1.der")).unwrap()[7..39]);
+    let public = hexadecimal(&fs::read(vector("leaf.spki.der")).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.json");
+    fs::write(&list, json!([{"endpoint": "gw", "tls": {"mode": "rpk", "details": {"key": public}}}]).to_string())
+        .unwrap();
+
+    // Both ends have the same key: one that is looked for in the output of both.
+    let trace = [("LAPWING_LOG", "trace")];
+    let key = vector("leaf.sec1.pem");
+    let ports = ["serve", "--coap", "127.0.0.1:0", "--coaps", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let credentials = ["--key", &key, "--credentials", list.to_str().unwrap()];
+    let server = Running::start_in(&trace, &[&ports[..], &credentials].concat());
+    let (api, _plain, coaps) = (server.line(), server.line(), server.line());
+    let options =
+        ["run", "--endpoint", "gw", "--server", &coaps, "--key", &key, "--server-key", &vector("leaf.spki.der")];
+    let agent = Running::start_in(&trace, &options);
+    agent.says("gw registered at coaps://");
+    agent.says("TRACE");
+    let clients = lapwing(&["manage", "--api", &api, "clients", "--json"]).json();
+    assert!(clients[0]["identity"].as_str().unwrap().starts_with("rpk:"), "{clients}");
+    nothing_printed(&scalar, [agent, server]);
+}
+
+/// Stops the processes: none has printed the key.
+fn nothing_printed(key: &str, processes: [Running; 2]) {
+    for process in processes {
+        let (_, printed, said) = process.stop(Signal::TERM);
+        for form in forms(key) {
+            let output = format!("{}{said}", printed.concat());
             assert!(!output.contains(&form), "{form:?} was printed: {output}");
         }
     }

@@ -5,12 +5,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lapwing::credentials::Psk;
 use lapwing::definitions::device;
 use lapwing::driver::{Net, Socket, Udp};
 use lapwing::{Changes, Client, InstanceId, Object, ObjectDefinition, Path, Resource, ResourceId, Value};
 use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::Node;
-use lapwing_lwm2m::server::{Content, Registration, Request, Response, ServerEvent, WriteMode};
+use lapwing_lwm2m::server::{Content, Registration, Request, Response, SecurityInfo, ServerEvent, WriteMode};
 use lapwing_server::{Handle, Server, Subscription};
 use tokio::time::timeout;
 
@@ -144,14 +145,51 @@ impl Drop for Example {
     }
 }
 
+/// An example beside this test's own program, where cargo puts what it builds for `cargo test`.
+fn example(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap().parent().unwrap().join("../examples").join(name));
+    command.stdin(Stdio::null());
+    command
+}
+
+#[tokio::test]
+async fn the_client_with_a_pre_shared_key_comes_back_over_its_association() {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let mut server = Server::builder().coap(any).coaps(any).http(any).bind().await.unwrap();
+    let psk = Psk::new("gateway-7", *b"sixteen secret b").unwrap();
+    server.set_security("gateway-7", SecurityInfo::Psk(psk)).unwrap();
+    let (uri, handle) = (format!("coaps://{}", server.coaps_address().unwrap()), server.handle());
+    tokio::spawn(server.run(std::future::pending()));
+    let folder = tempfile::tempdir().unwrap();
+    let (key, state) = (folder.path().join("psk.hex"), folder.path().join("state"));
+    std::fs::write(&key, "7369787465656e207365637265742062\n").unwrap();
+
+    let mut events = handle.subscribe();
+    let mut remotes = Vec::new();
+    for _ in 0..2 {
+        let mut command = example("psk_client");
+        let _example =
+            Example(command.arg(&uri).arg("gateway-7").arg(&key).arg(&state).spawn().expect("the example is built"));
+        let registration = event(&mut events, registered).await;
+        assert!(registration.is_secure());
+        remotes.push(registration.remote);
+        let stored = async {
+            while !state.join("association-1").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, stored).await.expect("the association is stored");
+    }
+    // It was killed: a new handshake would have made another association.
+    assert_eq!(remotes[0], remotes[1]);
+}
+
 #[tokio::test]
 async fn the_minimal_client_is_a_whole_client() {
     let server = serve("127.0.0.1:0").await;
     let mut events = server.subscribe();
-    // Beside this test's own program, where cargo puts what it builds for `cargo test`.
-    let program = std::env::current_exe().unwrap().parent().unwrap().join("../examples/minimal_client");
     let uri = format!("coap://{}", server.coap_address());
-    let _example = Example(Command::new(&program).arg(uri).stdin(Stdio::null()).spawn().expect("the example is built"));
+    let _example = Example(example("minimal_client").arg(uri).spawn().expect("the example is built"));
     let registration = event(&mut events, registered).await;
     assert_eq!((registration.endpoint.as_ref(), registration.lifetime), ("minimal", 300));
 

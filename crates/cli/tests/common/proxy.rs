@@ -81,6 +81,11 @@ impl Proxy {
         self.shared.passed.lock().unwrap().clone()
     }
 
+    /// Where the client is that was heard last.
+    pub(crate) fn client(&self) -> SocketAddr {
+        self.shared.client.lock().unwrap().expect("a client was heard")
+    }
+
     /// From now on what the server sends is lost, or passes again.
     pub(crate) fn lose_answers(&self, lost: bool) {
         self.shared.deaf.store(lost, Ordering::Relaxed);
