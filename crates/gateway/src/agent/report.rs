@@ -60,7 +60,8 @@ fn say(event: Event, endpoint: &str, handle: &Handle) {
         }
         Event::BootstrapFailed { reason, retry_in } => {
             let server = named(handle, ServerId::Bootstrap);
-            tracing::warn!("{endpoint} cannot be bootstrapped by {server}: {reason}; {}", next(retry_in));
+            let next = retry_in.map_or("going on with the accounts there are".to_owned(), |wait| next(Some(wait)));
+            tracing::warn!("{endpoint} cannot be bootstrapped by {server}: {reason}; {next}");
         }
         Event::BootstrapAccountPurged => {
             tracing::info!("{endpoint} has forgotten its bootstrap server, as it was told to")

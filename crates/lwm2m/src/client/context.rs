@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Now,
-    account::{Record, ServerAccount, ServerId, ServerUri},
+    account::{Record, ServerAccount, ServerId, ServerUri, ShortServerId},
     connection::Profile,
     definitions::{self, server},
     model::{InstanceId, Level, Path, Tree, TreeObject},
@@ -43,8 +43,8 @@ pub(super) struct Context {
     pub(super) bootstrap_offered: bool,
     /// A bootstrap is under way, and no server may change its account meanwhile.
     pub(super) bootstrapping: bool,
-    /// A server has taken a registration since this was looked at.
-    pub(super) registered: bool,
+    /// Servers that have taken a registration since this was looked at.
+    pub(super) registered: Vec<ShortServerId>,
     /// The instances of the Server object in `tree` are those of the accounts.
     pub(super) accounts_shown: bool,
     rng: ChaCha8Rng,
@@ -110,7 +110,7 @@ impl Context {
             bootstrap_wanted: None,
             bootstrap_offered: false,
             bootstrapping: false,
-            registered: false,
+            registered: Vec::new(),
             accounts_shown: true,
             rng,
             seeds,

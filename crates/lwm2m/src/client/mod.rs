@@ -312,8 +312,8 @@ impl Client {
     /// Does what the bootstrap server, or a want of it, has caused.
     fn pump_bootstrap(&mut self) -> bool {
         let mut busy = self.bootstrap.pump(&mut self.cx, &self.sessions);
-        if std::mem::take(&mut self.cx.registered) {
-            self.bootstrap.registered();
+        for server in self.cx.registered.drain(..) {
+            self.bootstrap.registered(server);
         }
         if let Some(cause) = self.cx.bootstrap_wanted.take()
             && !self.stopping

@@ -26,8 +26,10 @@ pub enum Origin {
     Server(ShortServerId),
     /// A server that observes is to be notified.
     Observation(ShortServerId),
-    /// The bootstrap server wrote or deleted it, and has finished: what is read-only to a server may be written, and every
-    /// one of the session's operations has to succeed for the others to hold.
+    /// The bootstrap server wrote or deleted it, and has finished: what is read-only to a server may be written. Such operations
+    /// come one after the other, before the accounts are stored. One that fails has the Finish refused and the accounts stay as they
+    /// were; what was done before it stays. A Delete that is refused with [`ErrorCode::MethodNotAllowed`] is passed over: what
+    /// stands for a part of the device cannot go.
     Bootstrap,
 }
 

@@ -299,7 +299,7 @@ impl Session {
         self.connection.peer().set_silent(false);
         tracing::debug!(server = self.account.ssid, "registered");
         self.failures = 0;
-        cx.registered = true;
+        cx.registered.push(self.account.ssid);
         cx.event(Event::Registered { server: self.account.ssid, after: cx.now.saturating_sub(since) });
         // What was declared or written while the answer was under way.
         self.update_if_changed(cx);
@@ -324,7 +324,7 @@ impl Session {
         self.failures += 1;
         if fallback::is_due(&self.account, self.failures, &reason) {
             self.failures = 0;
-            cx.bootstrap_wanted.get_or_insert(Cause::Unregistered);
+            cx.bootstrap_wanted.get_or_insert(Cause::Unregistered(self.account.ssid));
         }
         cx.event(Event::RegistrationFailed { server: self.account.ssid, reason, retry_in });
     }

@@ -18,7 +18,9 @@ use super::{
     Config, ErrorCode, Event, Failure, FlowEvent, FlowId, OperationId, PersistId, Reason, Reply, StoreError,
     backoff::Backoff, context::Context, session::Session,
 };
-use crate::account::{self, AccountObjects, BootstrapAccount, Purge, Retry, Saved, ServerAccount, Stored};
+use crate::account::{
+    self, AccountObjects, BootstrapAccount, Purge, Retry, Saved, ServerAccount, ShortServerId, Stored,
+};
 
 /// The session that the operations of a bootstrap belong to.
 pub(super) const SESSION: usize = usize::MAX;
@@ -31,8 +33,8 @@ const PURGE_AGAIN: Duration = Duration::from_secs(5 * 60);
 pub(super) enum Cause {
     /// There is no account of a server.
     NoAccount,
-    /// A server cannot be registered with.
-    Unregistered,
+    /// This server cannot be registered with.
+    Unregistered(ShortServerId),
     /// A server (1/x/9) or the application wants it.
     Wanted,
 }
@@ -58,12 +60,20 @@ pub(super) struct Bootstrap {
 
 enum State {
     Idle,
-    /// The bootstrap server is asked then: the hold-off time, or a delay after a failure (`retry`).
+    /// The bootstrap server is asked then, after the hold-off time or a delay.
     Waiting {
         until: Duration,
-        retry: bool,
+        why: Why,
     },
     Active(Box<Attempt>),
+}
+
+/// Why the bootstrap server is not asked at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    HoldOff(Cause),
+    /// The last attempt has failed, and no server is left to go on with.
+    Retry,
 }
 
 impl Bootstrap {
@@ -144,7 +154,7 @@ impl Bootstrap {
         let wait = match cause {
             Cause::Wanted => Duration::ZERO,
             Cause::NoAccount => hold_off,
-            Cause::Unregistered => {
+            Cause::Unregistered(_) => {
                 let pause = self.pause;
                 self.pause = self.pace.failed(&Retry::UNSET, cx.random()).unwrap_or_default();
                 hold_off.max(pause)
@@ -155,20 +165,25 @@ impl Bootstrap {
             _ if wait.is_zero() => self.attempt(cx),
             _ => {
                 self.close(cx);
-                self.state = State::Waiting { until: cx.now + wait, retry: false };
+                self.state = State::Waiting { until: cx.now + wait, why: Why::HoldOff(cause) };
             }
         }
     }
 
-    /// A server has taken a registration: the accounts are good.
-    pub(super) fn registered(&mut self) {
+    /// A server has taken a registration: its account is good, and a bootstrap that only waits for its time is not needed.
+    pub(super) fn registered(&mut self, server: ShortServerId) {
         self.pace.reset();
         self.pause = Duration::ZERO;
+        if let State::Waiting { why, .. } = self.state
+            && (why == Why::Retry || why == Why::HoldOff(Cause::Unregistered(server)))
+        {
+            self.state = State::Idle;
+        }
     }
 
     /// The network has changed: what failed before may work now.
     pub(super) fn network_changed(&mut self, cx: &mut Context) {
-        if let State::Waiting { retry: true, .. } = self.state {
+        if let State::Waiting { why: Why::Retry, .. } = self.state {
             self.backoff.reset();
             self.attempt(cx);
         }
@@ -204,7 +219,7 @@ impl Bootstrap {
         let alone = sessions.iter().all(Session::is_stopped);
         let delay = if alone { self.backoff.failed(&Retry::UNSET, cx.random()) } else { None };
         if let Some(delay) = delay {
-            self.state = State::Waiting { until: cx.now + delay, retry: true };
+            self.state = State::Waiting { until: cx.now + delay, why: Why::Retry };
         }
         tracing::debug!(%reason, retry_in = ?delay, "not bootstrapped");
         cx.event(Event::BootstrapFailed { reason, retry_in: delay });

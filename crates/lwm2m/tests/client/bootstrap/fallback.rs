@@ -82,6 +82,22 @@ fn the_hold_off_time_counts() {
     harness.begin_bootstrap();
 }
 
+/// A server that takes the registration after all, within the hold-off time, makes the bootstrap needless.
+#[test]
+fn a_late_registration_makes_it_needless() {
+    let mut config = with_server();
+    config.bootstrap = Some(account().hold_off(60));
+    config.servers[0].lifetime = 0;
+    let mut harness = Harness::new(config);
+    harness.declare();
+    let register = harness.take();
+    refuse(&mut harness, &register, Code::FORBIDDEN);
+    harness.run_for(seconds(3));
+    harness.accept_registration();
+    harness.run_for(seconds(1_000));
+    assert!(harness.opens.iter().all(|target| target.server == ServerId::Server(1)));
+}
+
 /// 1/x/16, Bootstrap on Registration Failure.
 #[test]
 fn it_may_be_switched_off() {
