@@ -9,6 +9,7 @@ use lapwing::credentials::{CertificateUsage, UnknownTime};
 use lapwing_gateway::config::{self, Secret, Version};
 use lapwing_lwm2m::model::Path;
 
+use crate::bootstrap::BootstrapOptions;
 use crate::secure::SecureOptions;
 
 /// LwM2M for Linux gateways: the agent, a development server, and tools to manage clients through it.
@@ -53,16 +54,8 @@ pub(crate) struct ServeOptions {
     /// Where the page and the API are, TCP; port 0 takes any free one. Whoever reaches it manages all clients.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) http: SocketAddr,
-    /// Where clients ask for a bootstrap, UDP: runs a bootstrap server too. Without --bootstrap-config or entries made on the
-    /// page it refuses everyone.
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub(crate) bootstrap: Option<SocketAddr>,
-    /// Where clients ask for a bootstrap over DTLS, UDP.
-    #[arg(long, value_name = "ADDR:PORT", requires = "bootstrap")]
-    pub(crate) bootstraps: Option<SocketAddr>,
-    /// JSON with what the bootstrap server brings to whom, and the credentials of those: see docs/api/http.md.
-    #[arg(long, value_name = "FILE", requires = "bootstrap")]
-    pub(crate) bootstrap_config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) bootstrap: BootstrapOptions,
     #[command(flatten)]
     pub(crate) secure: SecureOptions,
 }

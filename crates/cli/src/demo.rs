@@ -9,6 +9,7 @@ use lapwing_gateway::config::SecurityConfig;
 use lapwing_server::Server;
 
 use crate::args::DemoOptions;
+use crate::bootstrap;
 use crate::failure::Failure;
 use crate::logging;
 use crate::run::{agent_failure, load};
@@ -23,11 +24,15 @@ pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
     config.version = options.lwm2m_version.or(config.version);
     crate::runtime()?.block_on(async {
         let mut shutdown = Shutdown::new()?;
-        let server = bind(&options.serve).await?;
+        let mut server = bind(&options.serve).await?;
         let (page, handle) = (page(&server), server.handle());
         config.server = Some(format!("coap://{}", reachable(server.coap_address())).parse()?);
         (config.bootstrap_server, config.factory_bootstrap) = (None, None);
         config.security = SecurityConfig::default();
+        if options.serve.bootstrap.bootstrap.is_some() {
+            bootstrap::demonstrate(&mut server, &endpoint, &mut config)?;
+        }
+        let bootstrapped = config.bootstrap_server.clone();
         let agent = Agent::new(config).await.map_err(agent_failure)?;
         let mut events = agent.handle().events();
         let until_told = async {
@@ -35,6 +40,9 @@ pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
                 let after = registered(&mut events).await.context("the agent stopped")?;
                 let registration = handle.registration(&endpoint).await.context("the registration ended at once")?;
                 println!("{page}");
+                if let Some(uri) = bootstrapped {
+                    println!("{endpoint} was bootstrapped by {uri}");
+                }
                 println!("{endpoint} registered in {:.1} ms", 1e3 * after.as_secs_f64());
                 println!("{} objects", registration.objects.len());
                 anyhow::Ok(())

@@ -1,6 +1,7 @@
 //! The `lapwing` command.
 
 mod args;
+mod bootstrap;
 mod demo;
 mod failure;
 mod logging;

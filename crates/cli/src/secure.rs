@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use lapwing_gateway::config::{self, Secret, SecretSource};
 use lapwing_lwm2m::server::SecurityInfo;
 use lapwing_server::{Builder, Server};
 
 use crate::failure::Failure;
+use crate::serve::next_port;
 
 /// What clients have to show, and what is shown to them.
 #[derive(Debug, clap::Args)]
@@ -64,13 +65,7 @@ impl SecureOptions {
         if let Some(address) = self.coaps {
             return Ok(address);
         }
-        let port = match coap.port() {
-            0 => Some(0),
-            port => port.checked_add(1),
-        };
-        let port =
-            port.ok_or_else(|| Failure::Usage(anyhow!("there is no port after that of --coap; give --coaps")))?;
-        Ok(SocketAddr::new(coap.ip(), port))
+        next_port(coap, "--coap", "--coaps")
     }
 
     /// Who the server is, and whom it trusts.

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use lapwing_server::{BindError, Interface, Server};
 
 use crate::args::ServeOptions;
@@ -34,21 +34,22 @@ pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
 /// Binds both sides, or says which flag chooses another address.
 pub(crate) async fn bind(options: &ServeOptions) -> Result<Server, Failure> {
     let secure = &options.secure;
-    let mut builder = Server::builder().coap(options.coap).coaps(secure.address(options.coap)?).http(options.http);
-    if let Some(address) = options.bootstrap {
-        builder = builder.bootstrap(address);
-    }
-    if let Some(address) = options.bootstraps {
-        builder = builder.bootstraps(address);
-    }
-    let mut server = secure.introduce(builder)?.bind().await.map_err(bind_failure)?;
+    let builder = Server::builder().coap(options.coap).coaps(secure.address(options.coap)?).http(options.http);
+    let builder = options.bootstrap.listen(secure.introduce(builder)?)?;
+    let mut server = builder.bind().await.map_err(bind_failure)?;
     secure.fill(&mut server)?;
-    if let Some(file) = &options.bootstrap_config {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
-        let loaded = text.and_then(|text| Ok(server.load_bootstrap(&text)?));
-        loaded.with_context(|| format!("--bootstrap-config {}", file.display())).map_err(Failure::Usage)?;
-    }
+    options.bootstrap.fill(&mut server)?;
     Ok(server)
+}
+
+/// The address with the port after it, for the secure one of a pair of sockets.
+pub(crate) fn next_port(address: SocketAddr, plain: &str, secure: &str) -> Result<SocketAddr, Failure> {
+    let port = match address.port() {
+        0 => Some(0),
+        port => port.checked_add(1),
+    };
+    let port = port.ok_or_else(|| Failure::Usage(anyhow!("there is no port after that of {plain}; give {secure}")))?;
+    Ok(SocketAddr::new(address.ip(), port))
 }
 
 fn bind_failure(error: BindError) -> Failure {

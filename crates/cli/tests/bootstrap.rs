@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use common::{Running, lapwing};
 use rustix::process::Signal;
@@ -33,6 +34,7 @@ fn a_bootstrap_server_begins_with_what_its_file_has() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bootstrap.json");
     fs::write(&file, FILE).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let arguments = [&SERVE[..], &["--bootstrap-config", file.to_str().unwrap()]].concat();
     let server = Running::start(&arguments);
     let page = server.line();

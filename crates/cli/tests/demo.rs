@@ -33,3 +33,20 @@ fn the_demonstration_takes_this_host_s_name() {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     assert!(demo.line().starts_with(&format!("{host} registered in ")));
 }
+
+#[test]
+fn the_demonstration_shows_a_bootstrap() {
+    let any = "127.0.0.1:0";
+    let demo = Running::start(&["demo", "--coap", any, "--http", any, "--bootstrap", any, "--endpoint", "here"]);
+    let page = demo.line();
+    let bootstrapped = demo.line();
+    assert!(bootstrapped.starts_with("here was bootstrapped by coaps://127.0.0.1:"), "{bootstrapped}");
+    assert!(demo.line().starts_with("here registered in "));
+    let clients = lapwing(&["manage", "--api", &page, "clients", "--json"]).json();
+    assert_eq!((&clients[0]["secure"], &clients[0]["identity"]), (&true.into(), &"psk:here".into()));
+    let answer = ureq::get(format!("{page}api/event/bootstrap")).call().unwrap();
+    let told: Vec<serde_json::Value> = serde_json::from_reader(answer.into_body().into_reader()).unwrap();
+    assert_eq!(told.last().unwrap()["name"], "finished");
+    let (code, _, said) = demo.stop(Signal::INT);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
