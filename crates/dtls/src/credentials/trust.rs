@@ -242,7 +242,8 @@ fn raw_public_key(spki: &[u8]) -> Result<PublicKey, CertificateError> {
 /// With raw public keys it is the layer above that knows which client has which key: here a key is only read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientTrust {
-    /// Certificates in DER whose holders may issue those of clients. Without one no certificate is believed.
+    /// Certificates in DER whose holders may issue those of clients. Without one no certificate is believed. A client that shows
+    /// one of these itself, such as its self-signed one, is believed for that alone, as with [`CertificateUsage::DomainIssuedCertificate`].
     pub anchors: Vec<Vec<u8>>,
     /// Whether raw public keys are read.
     pub raw_public_keys: bool,
@@ -275,6 +276,9 @@ impl ClientTrust {
         let anchors: Vec<&[u8]> = self.anchors.iter().map(Vec::as_slice).collect();
         if anchors.is_empty() {
             return Err(CertificateError::UnknownIssuer);
+        }
+        if anchors.contains(&own) {
+            return Ok(Verified { key, validity_unchecked: false });
         }
         let validity_unchecked = check_time(unix, self.unknown_time)?;
         path::build(sent, &Wanted { anchors: &anchors, time: unix, usage: KeyUsage::client_auth(), between: None })?;

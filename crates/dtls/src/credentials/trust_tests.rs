@@ -232,6 +232,10 @@ fn clients() {
     trust = ClientTrust { anchors: vec![ROOT.to_vec()], raw_public_keys: true, ..trust };
     assert_eq!(x509(&trust), None);
     assert_eq!(rpk(&trust), None);
+    // What is trusted itself needs no issuer, and no time.
+    trust.anchors = vec![client.to_vec()];
+    assert_eq!(trust.verify(CertificateType::X509, &[client], None).err(), None);
+    assert_eq!(trust.verify(CertificateType::X509, &[LEAF], year(2030)).err(), Some(CertificateError::UnknownIssuer));
     assert_eq!(common_name(client).as_deref(), Some("urn:imei:490154203237518"));
 }
 
