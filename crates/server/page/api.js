@@ -60,6 +60,16 @@ export const clients = () => call("GET", "/clients");
 export const specs = (endpoint) => call("GET", `/objectspecs/${encodeURIComponent(endpoint)}`);
 export const serverEndpoints = () => call("GET", "/server/endpoint");
 
+const named = (path, endpoint) => `${path}/${encodeURIComponent(endpoint)}`;
+const KEYS = { query: { keys: "" } };
+
+/** What endpoints have to show before they may register, without pre-shared keys, and with them. */
+export const securities = () => call("GET", "/security/clients");
+export const securitiesWithKeys = () => call("GET", "/security/clients", KEYS);
+export const saveSecurity = (credentials) => call("PUT", "/security/clients", json(credentials));
+export const removeSecurity = (endpoint) => call("DELETE", named("/security/clients", endpoint));
+export const serverSecurity = () => call("GET", "/security/server");
+
 export const read = (endpoint, path) => operate("GET", endpoint, path);
 export const discover = (endpoint, path) => operate("GET", endpoint, `${path}/discover`);
 export const write = (endpoint, path, node, replace = true) =>
@@ -70,12 +80,6 @@ export const create = (endpoint, object, instance) => operate("POST", endpoint, 
 export const remove = (endpoint, path) => operate("DELETE", endpoint, path);
 export const observe = (endpoint, path) => operate("POST", endpoint, `${path}/observe`);
 export const cancel = (endpoint, path) => operate("DELETE", endpoint, `${path}/observe`, { query: { active: "" } });
-
-const named = (path, endpoint) => `${path}/${encodeURIComponent(endpoint)}`;
-const KEYS = { query: { keys: "" } };
-
-/** Says what an endpoint has to show before it may register here. */
-export const saveKey = (credentials) => call("PUT", "/security/clients", json(credentials));
 
 export const bootstrapEndpoints = () => call("GET", "/server/bootstrap");
 export const bootstrapSessions = () => call("GET", "/event/bootstrap");

@@ -13,7 +13,7 @@ export class Bootstrap {
   #configurations = new Map(); // by endpoint
   #keys = new Map(); // entries of the security store, by endpoint
   #addresses = [];
-  #list = h("div", { class: "bootstrap-list" });
+  #list = h("div", { class: "fleet entries" });
   #formPlace = h("div", { class: "form-place" });
   #sessions = h("div", { class: "sessions" });
   #outcome = new Outcome();

@@ -2,68 +2,19 @@
 
 import * as api from "./api.js";
 import { act, Outcome } from "./action.js";
-import { button, h, uniqueId } from "./dom.js";
+import { choice, Credentials, name, randomKey, toHex } from "./credentials.js";
+import { button, h } from "./dom.js";
 import { Field, form } from "./field.js";
 
 const USAGES = ["CA_CONSTRAINT", "SERVICE_CERTIFICATE_CONSTRAINT", "TRUST_ANCHOR_ASSERTION", "DOMAIN_ISSUER_CERTIFICATE"];
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-const toHex = (bytes) => (bytes ?? []).map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const fromHex = (digits) => (digits.match(/../g) ?? []).map((pair) => parseInt(pair, 16));
-const randomKey = () => toHex([...crypto.getRandomValues(new Uint8Array(16))]);
-
-function choice(label, options, value) {
-  const id = uniqueId("choice");
-  const select = h("select", { id }, options.map(([name, text]) => h("option", { value: name, selected: name === value }, text)));
-  return { select, element: h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "field-line" }, select)) };
-}
 
 function tick(label, checked) {
   const box = h("input", { type: "checkbox", checked });
   return { box, element: h("label", { class: "tick" }, box, " ", label) };
-}
-
-/** Names the elements of fields, for styles and tests. */
-function name(fields) {
-  for (const [key, field] of Object.entries(fields)) field.element.dataset.field = key;
-}
-
-/** Fields of which those are seen that the chosen security mode needs. */
-class Credentials {
-  #mode;
-  #fields;
-  #needs;
-  element;
-
-  /** `modes` are pairs of a name and a text; `fields` has for each mode the names of its fields. */
-  constructor({ label, modes, mode, fields, needs }) {
-    this.#mode = choice(label, modes, mode);
-    this.#fields = fields;
-    name({ ...fields, mode: this.#mode });
-    this.element = h("div", { class: "fields create" }, this.#mode.element, Object.values(fields).map((field) => field.element));
-    this.#needs = needs;
-    const show = () => {
-      for (const [key, field] of Object.entries(fields)) field.element.hidden = !needs[this.mode].includes(key);
-    };
-    this.#mode.select.addEventListener("change", show);
-    show();
-  }
-
-  get mode() {
-    return this.#mode.select.value;
-  }
-
-  /** The values of what is seen, by name; null with what is wrong shown. */
-  read() {
-    const values = {};
-    for (const key of this.#needs[this.mode]) {
-      const read = this.#fields[key].read();
-      if (!read) return null;
-      values[key] = read.value;
-    }
-    return values;
-  }
 }
 
 /** One server that the device gets. */
@@ -234,7 +185,7 @@ export class BootstrapForm {
       await api.saveBootstrap(endpoint, read.configuration);
       if (mode === "none") await api.removeBootstrapKey(endpoint);
       else await api.saveBootstrapKey({ endpoint, tls: proof(mode.toUpperCase(), { ...credentials, publicKeyOrId: credentials.publicKey }) });
-      if (read.known) await api.saveKey({ endpoint, tls: read.known });
+      if (read.known) await api.saveSecurity({ endpoint, tls: read.known });
       if (this.#endpoint && this.#endpoint !== endpoint) {
         await api.removeBootstrap(this.#endpoint);
         await api.removeBootstrapKey(this.#endpoint);

@@ -69,6 +69,7 @@ export class Gateway {
       h("dl", { class: "facts" },
         fact("Address", h("code", {}, gateway.address)),
         fact("LwM2M", gateway.lwM2mVersion),
+        fact("DTLS", gateway.secure ? h("code", {}, gateway.identity) : "No"),
         fact("Lifetime", span(gateway.lifetime)),
         fact("Binding", gateway.bindingMode, gateway.queuemode ? " queue" : ""),
         fact("Registered", h("time", { title: fullTime(gateway.registrationDate), data: { at: gateway.registrationDate } }, ago(gateway.registrationDate))),

@@ -9,6 +9,7 @@ import { Model } from "./model.js";
 import { Gateway } from "./gateway.js";
 import { Log } from "./log.js";
 import { Rail } from "./rail.js";
+import { Security } from "./security.js";
 import { welcome } from "./welcome.js";
 
 const model = new Model();
@@ -18,11 +19,15 @@ const rail = new Rail(document.getElementById("rail"), model);
 const stream = new LogStream((message) => log.add(message));
 
 let server = null;
-let shown = null; // the Gateway, or the Bootstrap, in view, if any
+let shown = null; // the Gateway, or another view, that is shown, if any
 
-const isBootstrap = () => location.hash === "#bootstrap";
+/** Views beside the gateways, by the address bar. */
+const VIEWS = {
+  "#bootstrap": { title: "Bootstrap", open: () => new Bootstrap(main, model) },
+  "#security": { title: "Security", open: () => new Security(main) },
+};
 
-/** `#/gateway/3` is object 3 of a gateway, `#/gateway` its first object, `#bootstrap` the bootstrap server, anything else the overview. */
+/** `#/gateway/3` is object 3 of a gateway, `#/gateway` its first object, one of `VIEWS` that; anything else the overview. */
 function route() {
   const [, endpoint, object] = /^#\/([^/]+)(?:\/(\d+))?$/.exec(location.hash) ?? [];
   return { endpoint: endpoint && decodeURIComponent(endpoint), object: object === undefined ? null : Number(object) };
@@ -35,14 +40,14 @@ function show() {
   rail.choose(endpoint);
   stream.choose(gateway ? endpoint : null);
   log.choose(gateway ? endpoint : null);
-  setAria(document.getElementById("bootstrap-link"), "current", isBootstrap() ? "page" : null);
+  for (const link of document.querySelectorAll(".top-link")) {
+    setAria(link, "current", link.getAttribute("href") === location.hash ? "page" : null);
+  }
   if (!gateway) {
     shown?.close();
-    shown = null;
-    if (isBootstrap()) {
-      shown = new Bootstrap(main, model);
-      document.title = "Bootstrap · Lapwing";
-    } else overview();
+    shown = VIEWS[location.hash]?.open() ?? null;
+    if (shown) document.title = `${VIEWS[location.hash].title} · Lapwing`;
+    else overview();
     return;
   }
   if (shown?.endpoint !== endpoint) {
@@ -67,7 +72,7 @@ function gatewaysChanged() {
   const first = !known;
   known = present;
   // With one gateway there is nothing to choose.
-  if (first && !route().endpoint && !isBootstrap() && present.length === 1) location.replace(`#/${encodeURIComponent(present[0])}`);
+  if (first && !VIEWS[location.hash] && !route().endpoint && present.length === 1) location.replace(`#/${encodeURIComponent(present[0])}`);
   else if (!shown) show();
 }
 

@@ -35,7 +35,7 @@ function row(model, gateway) {
   return h("tr", { class: gateway.gone ? "gone" : null },
     h("th", { scope: "row" }, h("a", { href: `#/${encodeURIComponent(gateway.endpoint)}` }, gateway.endpoint),
       gateway.gone ? h("span", { class: "state gone" }, "Not registered") : null),
-    cell("Address", h("code", {}, gateway.address)),
+    cell("Address", h("code", {}, gateway.address), gateway.secure ? h("span", { class: "sub" }, " DTLS") : null),
     cell("LwM2M", gateway.lwM2mVersion),
     cell("Objects", String(model.objects(gateway.endpoint).size)),
     cell("Lifetime", span(gateway.lifetime)),

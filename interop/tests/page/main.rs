@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod browser;
+mod security;
 
 use std::fs;
 use std::process::Command;

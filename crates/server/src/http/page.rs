@@ -36,6 +36,7 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "bootstrap_sessions.js" SCRIPT,
     "codes.js" SCRIPT,
     "create.js" SCRIPT,
+    "credentials.js" SCRIPT,
     "dom.js" SCRIPT,
     "events.js" SCRIPT,
     "execute.js" SCRIPT,
@@ -51,6 +52,8 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "observe.js" SCRIPT,
     "rail.js" SCRIPT,
     "resource.js" SCRIPT,
+    "security.js" SCRIPT,
+    "security_form.js" SCRIPT,
     "welcome.js" SCRIPT,
     "write.js" SCRIPT,
 ];
