@@ -4,7 +4,7 @@
 mod bootstrap_common;
 mod server_common;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bootstrap_common::{Bench, EP, account, configuration, gw, plan};
 use lapwing_coap::{
@@ -16,7 +16,7 @@ use lapwing_lwm2m::{
     definitions::{security, server},
     model::{Instance, Node, Path},
     server::{
-        RequestError, SecurityInfo,
+        Remote, RequestError, SecurityInfo,
         bootstrap::{Configuration, ConfigurationError, Happening, OnRefusal, Plan, Task},
     },
 };
@@ -316,7 +316,7 @@ fn endless_requests_take_no_more_room_than_one() {
         bench.take(gw());
     }
     assert_eq!(bench.server.sessions(), 1);
-    let memory = bench.server.peer_memory(lapwing_lwm2m::server::Remote::Plain(gw())).unwrap();
+    let memory = bench.server.peer_memory(Remote::Plain(gw())).unwrap();
     assert!(memory.total() <= 192 * 1024 + 8 * 1024, "{memory:?}");
     // Strangers who ask for what is not there leave nothing but the bound of peers.
     for host in 0..3_000u32 {
@@ -324,6 +324,36 @@ fn endless_requests_take_no_more_room_than_one() {
         bench.deliver(SocketAddr::from((host.to_be_bytes(), 5683)), &request);
     }
     assert_eq!((bench.server.sessions(), bench.server.strangers()), (1, 1_024));
+}
+
+#[test]
+fn damaged_messages_leave_nothing_behind() {
+    let mut bench = Bench::new();
+    bench.plan("gw", plan());
+    let delete = bench.begin(gw(), EP);
+    let valid = [
+        bench.con(Code::POST, EP).bytes(),
+        bench.con(Code::POST, "/bs?ep=gw&pct=112&vendor=acme").bytes(),
+        bench.con(Code::POST, EP).uint(option::BLOCK1, 0x0e).payload([b'x'; 1_024]).bytes(),
+        delete.answer(Code::DELETED).bytes(),
+        delete.answer(Code::CONTENT).format(ContentFormat::TLV).payload([0x03, 3, 0xc1, 1, 60]).bytes(),
+        Msg::new(MessageType::Rst, Code::EMPTY, delete.id, &[]).bytes(),
+    ];
+    let mut damaged = sim::Mutator::seeded(7, valid);
+    let mut most = 0;
+    for round in 0..30_000u32 {
+        bench.deliver_bytes(gw(), damaged.next());
+        bench.run(Duration::from_millis(u64::from(round % 50)));
+        bench.sent.clear();
+        bench.events.clear();
+        let memory = bench.server.peer_memory(Remote::Plain(gw())).expect("remembered");
+        most = most.max(memory.total());
+        // One for `gw`: other names have no plan.
+        assert!(bench.server.sessions() <= 1);
+    }
+    assert!(most <= 192 * 1024 + 8 * 1024, "{most} bytes");
+    // It is served as before.
+    assert_eq!(summary(&bench.begin(gw(), EP)), "0.04 /0");
 }
 
 #[test]

@@ -66,7 +66,11 @@ impl Bench {
     }
 
     pub fn deliver(&mut self, from: SocketAddr, message: &Msg) {
-        self.server.handle_datagram(self.now(), Channel::Plain, from, &message.bytes());
+        self.deliver_bytes(from, &message.bytes());
+    }
+
+    pub fn deliver_bytes(&mut self, from: SocketAddr, datagram: &[u8]) {
+        self.server.handle_datagram(self.now(), Channel::Plain, from, datagram);
         self.poll();
     }
 

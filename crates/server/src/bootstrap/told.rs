@@ -22,12 +22,13 @@ pub(crate) struct Told {
 pub(crate) fn told(event: &Event) -> Vec<Told> {
     let time = event.time.unix.map_or(0, |unix| unix.as_millis() as u64);
     let sentences = sentences(&event.what).into_iter();
-    let told = sentences.map(|(name, message)| {
-        let end = message.char_indices().map(|(at, _)| at).take_while(|at| *at <= MESSAGE).last().unwrap_or_default();
-        let message = if message.len() > MESSAGE { format!("{} …", &message[..end]) } else { message };
-        Told { name, endpoint: Arc::clone(&event.endpoint), time, message }
-    });
-    told.collect()
+    let endpoint = || Arc::clone(&event.endpoint);
+    sentences.map(|(name, message)| Told { name, endpoint: endpoint(), time, message: cut(message) }).collect()
+}
+
+/// The message, or as much of it as is remembered.
+fn cut(message: String) -> String {
+    if message.len() <= MESSAGE { message } else { format!("{} …", &message[..message.floor_char_boundary(MESSAGE)]) }
 }
 
 fn sentences(what: &Happening) -> Vec<(&'static str, String)> {
@@ -94,4 +95,43 @@ fn sent(task: Step, format: Option<ContentFormat>) -> (&'static str, String) {
 
 fn name(format: ContentFormat) -> String {
     format.name().map_or_else(|| format.0.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing_coap::wire::Code;
+    use lapwing_lwm2m::{model::Path, server::RequestError};
+
+    use super::*;
+
+    fn names(what: Happening) -> Vec<&'static str> {
+        sentences(&what).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn every_failure_has_leshans_names() {
+        let task = Step { operation: Operation::Write, path: Path::object(1) };
+        let failed = |why| sentences(&Happening::Failed(why)).pop().expect("a sentence");
+        for (why, cause) in [
+            (Failure::NoPlan, "NO_BOOTSTRAP_CONFIG"),
+            (Failure::Unanswered { task, why: RequestError::TimedOut }, "REQUEST_FAILED"),
+            (Failure::Refused { task, code: Code::BAD_REQUEST }, "REQUEST_FAILED"),
+            (Failure::NoOwnAccount, "REQUEST_FAILED"),
+            (Failure::FinishRefused(Code::NOT_ACCEPTABLE), "FINISH_FAILED"),
+            (Failure::Replaced, "CANCELLED"),
+            (Failure::Cancelled, "CANCELLED"),
+            (Failure::TooMany, "INTERNAL_SERVER_ERROR"),
+        ] {
+            assert_eq!(failed(why), ("failed", format!("Bootstrap session failed : {cause}")));
+        }
+        assert_eq!(names(Happening::Failed(Failure::Unauthorized)), ["unauthorized"]);
+        let discover = Step { operation: Operation::Discover, path: Path::ROOT };
+        assert_eq!(names(Happening::Sent { task: discover, format: None }), ["send discover"]);
+    }
+
+    #[test]
+    fn what_a_client_says_is_cut_between_characters() {
+        assert_eq!(cut("ä".repeat(512)), "ä".repeat(512));
+        assert_eq!(cut(format!("x{}", "ä".repeat(4_000))), format!("x{} …", "ä".repeat(511)));
+    }
 }

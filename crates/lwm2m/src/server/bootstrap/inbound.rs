@@ -208,8 +208,10 @@ impl Server {
             Ok(prepared) => prepared,
             Err(why) => return self.end(id, Happening::Failed(Failure::Unanswered { task: task.step(), why })),
         };
-        // An association that ends takes its sessions with it.
-        let Some(slot) = self.remotes.use_slot(session.remote) else { return };
+        let Some(slot) = self.remotes.use_slot(session.remote) else {
+            let (task, why) = (task.step(), RequestError::NotConnected);
+            return self.end(id, Happening::Failed(Failure::Unanswered { task, why }));
+        };
         let now = self.now.elapsed;
         let request = prepared.send(|outgoing| slot.peer.request(now, outgoing));
         slot.owners.insert(request, Owner { session: id, shape: prepared.shape.clone() });
