@@ -28,6 +28,12 @@ fn say(event: Event, endpoint: &str, handle: &Handle) {
             let outlives = if connection_id { "with" } else { "without" };
             tracing::info!("{endpoint} {how} with {}, {outlives} Connection ID", at(server));
         }
+        Event::ValidityUnchecked { server } => {
+            let server = named(handle, server);
+            tracing::warn!(
+                "{endpoint} does not know the time: whether the certificate of {server} is still valid is checked later"
+            );
+        }
         Event::Registered { server, after } => {
             tracing::info!("{endpoint} registered at {} in {:.1} ms", at(server), 1e3 * after.as_secs_f64());
         }

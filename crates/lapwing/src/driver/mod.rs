@@ -258,6 +258,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
             }
             Event::Deregistered { server, .. } => tracing::info!(server, uri = uri(server), "de-registered"),
             Event::NotificationLost { server, path } => tracing::warn!(server, %path, "notification lost"),
+            Event::ValidityUnchecked { server } => tracing::warn!(%server, "certificate's validity not checked"),
             Event::AccountsUsed { stored } => tracing::info!(stored, "accounts chosen"),
             Event::AccountsDamaged => tracing::error!("the stored accounts cannot be read"),
             Event::BootstrapBegun => tracing::info!("bootstrap begun"),

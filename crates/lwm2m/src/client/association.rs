@@ -163,6 +163,9 @@ impl Session {
         let (server, resumed, suite) = (self.account.ssid, established.resumed, established.suite);
         tracing::debug!(server, %suite, resumed, connection_id, "association established");
         cx.event(Event::Secured { server, resumed, connection_id });
+        if established.validity_unchecked {
+            cx.event(Event::ValidityUnchecked { server: ServerId::Server(server) });
+        }
         self.reserve(cx);
         if let State::Securing { since } = self.state {
             self.send_register(cx, since);

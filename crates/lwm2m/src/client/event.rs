@@ -4,7 +4,7 @@ use lapwing_coap::wire::Code;
 
 use super::FlowError;
 use crate::{
-    account::{Inconsistency, ShortServerId},
+    account::{Inconsistency, ServerId, ShortServerId},
     model::Path,
 };
 
@@ -20,6 +20,12 @@ pub enum Event {
         resumed: bool,
         /// Whether it outlives changes of the client's address (RFC 9146).
         connection_id: bool,
+    },
+    /// The time is not known, and a server's certificate was taken all the same, as [`Config::unknown_time`](super::Config::unknown_time)
+    /// says. Its validity is checked as soon as the time is known.
+    ValidityUnchecked {
+        /// The server.
+        server: ServerId,
     },
     /// A server has taken the registration: its requests are answered from now on.
     Registered {

@@ -12,7 +12,7 @@ use lapwing_dtls::{
     crypto::PrivateKey,
 };
 use lapwing_lwm2m::{
-    account::Security,
+    account::{Security, ServerId},
     client::{Config, Event, Failure, Loss},
 };
 
@@ -151,6 +151,8 @@ fn an_unknown_time_is_refused_or_checked_later() {
     let mut valid = scene(security(), skips);
     valid.unix = None;
     let mut valid = valid.registered();
+    let told = Event::ValidityUnchecked { server: ServerId::Server(1) };
+    assert_eq!(valid.troubles(), [&told]);
     valid.unix = Some(TIME);
     valid.assert_alive("the time is known, and the certificate valid");
     assert_eq!(valid.handshakes.len(), 1);
@@ -163,7 +165,7 @@ fn an_unknown_time_is_refused_or_checked_later() {
     expired.unix = Some(Duration::from_secs(4_607_000_000));
     expired.request(Code::GET, "/3/0/9");
     expired.run(seconds(1));
-    let lost = expired.troubles().into_iter().next().cloned();
+    let lost = expired.troubles().get(1).copied().cloned();
     let why = Loss::Closed(Closed::Certificate(CertificateError::Expired));
     assert_eq!(lost, Some(Event::ServerLost { server: 1, reason: why }));
     assert_eq!(failure(&expired), Failure::Handshake(dtls::Failure::Certificate(CertificateError::Expired)));

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     account::{Accounts, BootstrapAccount, ServerId, Stored},
     client::{
-        Failure, FlowError, FlowId, LwM2mVersion, OperationId, PersistId, Reason,
+        Event, Failure, FlowError, FlowId, LwM2mVersion, OperationId, PersistId, Reason,
         context::{Context, Item},
         dispatch::Body,
         session::Session,
@@ -60,7 +60,7 @@ pub(super) enum Digest {
     Request { exchange: ExchangeId, plan: Plan },
     Answer { request: RequestId, answer: Result<Code, peer::Failure> },
     Settled(ExchangeId),
-    Established,
+    Established { validity_unchecked: bool },
     HandshakeFailed(dtls::Failure),
     Closed(dtls::Closed),
 }
@@ -69,7 +69,9 @@ fn digest(event: connection::Event<'_>, cx: &Context) -> Digest {
     match event {
         connection::Event::Message(event) => digest_message(event, cx),
         connection::Event::Nothing => Digest::Nothing,
-        connection::Event::Established(_) => Digest::Established,
+        connection::Event::Established(established) => {
+            Digest::Established { validity_unchecked: established.validity_unchecked }
+        }
         connection::Event::Failed(why) => Digest::HandshakeFailed(why),
         connection::Event::Closed(why) => Digest::Closed(why),
     }
@@ -283,10 +285,14 @@ impl Bootstrap {
             Digest::Nothing => {}
             Digest::Request { exchange, plan } => self.request(cx, exchange, plan),
             Digest::Answer { request, answer } => self.answered(cx, sessions, request, answer),
-            Digest::Established if self.active().is_some_and(|attempt| matches!(attempt.step, Step::Securing)) => {
-                self.ask(cx, sessions);
+            Digest::Established { validity_unchecked } => {
+                if validity_unchecked {
+                    cx.event(Event::ValidityUnchecked { server: ServerId::Bootstrap });
+                }
+                if self.active().is_some_and(|attempt| matches!(attempt.step, Step::Securing)) {
+                    self.ask(cx, sessions);
+                }
             }
-            Digest::Established => {}
             Digest::HandshakeFailed(why) => self.ended(cx, sessions, Failure::Handshake(why)),
             Digest::Closed(why) => self.ended(cx, sessions, Failure::Closed(why)),
             Digest::Settled(exchange) => {
