@@ -28,7 +28,11 @@ pub(crate) fn told(event: &Event) -> Vec<Told> {
 
 /// The message, or as much of it as is remembered.
 fn cut(message: String) -> String {
-    if message.len() <= MESSAGE { message } else { format!("{} …", &message[..message.floor_char_boundary(MESSAGE)]) }
+    if message.len() <= MESSAGE {
+        return message;
+    }
+    let end = (0..=MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+    format!("{} …", &message[..end])
 }
 
 fn sentences(what: &Happening) -> Vec<(&'static str, String)> {
