@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 
 use common::{Scene, Seen, Told, client_config, seconds};
 use lapwing_dtls::{
-    CipherSuite, Client, ClientConfig, Failure, ServerConfig, Session, alert::AlertDescription,
-    credentials::PeerIdentity,
+    CipherSuite, Client, ClientConfig, Failure, ServerConfig, Session,
+    alert::AlertDescription,
+    credentials::{PeerIdentity, Psk},
 };
 use sim::Cable;
 
@@ -122,6 +123,23 @@ fn a_key_that_was_taken_away_or_changed_takes_its_sessions_along() {
         scene.connect(session);
         scene.run(seconds(5));
         assert_eq!(scene.seen, [Seen::Failed(Failure::Alert(AlertDescription::UNKNOWN_PSK_IDENTITY))]);
+    }
+}
+
+/// Whoever has got hold of a key must not live on by a ticket when it was changed, also where it was taken away before.
+#[test]
+fn a_session_of_another_key_with_the_same_identity_is_not_resumed() {
+    for (config, removed) in [(client_config(), false), (client_config(), true), (by_id(), false), (by_id(), true)] {
+        let mut scene = Scene::established(1, config, ServerConfig::default());
+        let session = scene.client.session().cloned();
+        if removed {
+            scene.server.remove_psk(common::IDENTITY);
+        }
+        scene.server.add_psk(Psk::new(common::IDENTITY, *b"another secret b").unwrap());
+        scene.seen.clear();
+        scene.connect(session);
+        scene.run(seconds(5));
+        assert_eq!(scene.seen, [Seen::Failed(Failure::Alert(AlertDescription::BAD_RECORD_MAC))]);
     }
 }
 

@@ -344,7 +344,7 @@ fn say_share(exchange: &mut Exchange<SocketAddr>, own: &Identity, share: &KeySha
 /// Adds ticket and Finished to the flight.
 fn say_finished(exchange: &mut Exchange<SocketAddr>, agreed: &Agreed, secrets: &Secrets, context: &mut Context<'_>) {
     if agreed.ticket {
-        let ticket = context.sessions.seal(context.now, secrets, context.rng);
+        let ticket = context.sessions.seal(context.now, secrets, context.psks, context.rng);
         let mut body = Vec::new();
         NewSessionTicket { lifetime_hint: context.sessions.lifetime_hint(), ticket: &ticket }.put(&mut body);
         exchange.say(HandshakeType::NewSessionTicket, &body);

@@ -133,7 +133,7 @@ fn resumable(
     let ticket = hello.extensions.session_ticket.filter(|ticket| !ticket.is_empty());
     let secrets = match ticket {
         _ if !context.sessions.is_enabled() || hello.session_id.is_empty() => None,
-        Some(ticket) => context.sessions.open(context.now, ticket),
+        Some(ticket) => context.sessions.open(context.now, ticket, context.psks),
         None => context.sessions.get(context.now, hello.session_id),
     };
     let usable = |secrets: &Secrets| {

@@ -10,12 +10,36 @@ use ccm::{
     aead::{AeadInOut, Nonce},
     consts::{U12, U16},
 };
+use hmac::{Hmac, Mac as _};
 use rand_chacha::{ChaCha20Rng, rand_core::Rng};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{credentials::PeerIdentity, session::Secrets, wire::Reader};
+use crate::{
+    credentials::{PeerIdentity, Psk},
+    crypto::same,
+    session::Secrets,
+    wire::Reader,
+};
 
 type Aead = Ccm<aes::Aes128, U16, U12>;
+
+/// The pre-shared keys of a server, by identity.
+type Psks = BTreeMap<Vec<u8>, Psk>;
+
+/// Bytes of a [`binding`].
+const BINDING: usize = 16;
+
+/// What only the pre-shared key makes of a session's secret: nobody remembers which tickets there are, so that each has to tell
+/// whether it was made with the key that its identity has now. `None` where the identity has none. Other clients' tickets are bound
+/// to nothing: a certificate or raw public key is shown again by the identity in it.
+fn binding(secrets: &Secrets, psks: &Psks) -> Option<[u8; BINDING]> {
+    let PeerIdentity::Psk(identity) = &secrets.peer else { return Some([0; BINDING]) };
+    let mut mac = Hmac::<Sha256>::new_from_slice(psks.get(identity)?.key()).expect("a key of any length");
+    mac.update(b"lapwing ticket");
+    mac.update(secrets.master.as_bytes());
+    mac.finalize().into_bytes().first_chunk().copied()
+}
 
 /// The server's memory of sessions.
 pub(super) struct Sessions {
@@ -56,15 +80,18 @@ impl Sessions {
         u32::try_from(self.lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// A ticket: name of the key, nonce, sealed time and session (RFC 5077 section 4). It is empty where there can be none.
-    pub(super) fn seal(&self, now: Duration, secrets: &Secrets, rng: &mut ChaCha20Rng) -> Vec<u8> {
+    /// A ticket: name of the key, nonce, sealed time, session and what binds it to the client's key (RFC 5077 section 4). It is empty
+    /// where there can be none.
+    pub(super) fn seal(&self, now: Duration, secrets: &Secrets, psks: &Psks, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let mut nonce = Nonce::<Aead>::default();
         rng.fill_bytes(&mut nonce[1..]);
         // The nonce of zeros is that of the name.
         nonce[0] = 1;
-        let mut content = Zeroizing::new(Vec::with_capacity(8 + secrets.size()));
+        let Some(binding) = binding(secrets, psks) else { return Vec::new() };
+        let mut content = Zeroizing::new(Vec::with_capacity(8 + secrets.size() + BINDING));
         content.extend_from_slice(&now.as_secs().to_be_bytes());
         secrets.put(&mut content);
+        content.extend_from_slice(&binding);
         if secrets.validity_unchecked || content.len() + Self::OVERHEAD > Self::MOST_TICKET {
             return Vec::new();
         }
@@ -80,8 +107,8 @@ impl Sessions {
         }
     }
 
-    /// The session of a ticket that is ours, whole and young enough.
-    pub(super) fn open(&self, now: Duration, ticket: &[u8]) -> Option<Secrets> {
+    /// The session of a ticket that is ours, whole and young enough, and whose client still has the key that it was made with.
+    pub(super) fn open(&self, now: Duration, ticket: &[u8], psks: &Psks) -> Option<Secrets> {
         let rest = ticket.strip_prefix(&self.name)?;
         let (nonce, rest) = rest.split_at_checked(Self::NONCE)?;
         let (content, tag) = rest.split_at_checked(rest.len().checked_sub(Self::TAG)?)?;
@@ -91,7 +118,10 @@ impl Sessions {
         let mut reader = Reader(&content);
         let sealed = Duration::from_secs(u64::from_be_bytes(reader.array()?));
         let secrets = Secrets::read(&mut reader)?;
-        reader.end(secrets).filter(|_| self.is_alive(now, sealed))
+        let bound = reader.array::<BINDING>()?;
+        reader.end(())?;
+        let still = self.is_alive(now, sealed) && binding(&secrets, psks).is_some_and(|own| same(&own, &bound));
+        still.then_some(secrets)
     }
 
     fn is_alive(&self, now: Duration, since: Duration) -> bool {
