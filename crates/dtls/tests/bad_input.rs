@@ -138,3 +138,25 @@ fn handshakes_of_strangers_are_bounded_in_number_and_memory() {
     assert_eq!(scene.server.handshakes(), 16);
     assert!(scene.server.memory() < 64 * 1024, "{} bytes", scene.server.memory());
 }
+
+/// Our messages and records are numbered on from those of the hello, and must not run over.
+#[test]
+fn a_hello_at_the_end_of_the_numbers_is_no_hello() {
+    for (at, number) in [(13 + 4, &[0xff; 2][..]), (5, &[0xff; 6][..])] {
+        let mut scene = Scene::new(1, Cable::new());
+        scene.client.connect(seconds(1), None);
+        let (from, mut buffer) = (scene.here, Vec::new());
+        let hello = scene.client.poll_transmit(&mut buffer).unwrap();
+        scene.server.handle_datagram(seconds(1), from, &buffer[hello]);
+        let (_, request) = scene.server.poll_transmit(&mut buffer).unwrap();
+        scene.client.handle_datagram(seconds(1), &buffer[request]);
+        let hello = scene.client.poll_transmit(&mut buffer).unwrap();
+        let mut last = buffer[hello.clone()].to_vec();
+        last[at..at + number.len()].copy_from_slice(number);
+        scene.server.handle_datagram(seconds(1), from, &last);
+        assert_eq!((scene.server.handshakes(), scene.server.counters().malformed), (0, 1));
+        // The same with numbers that a client has.
+        scene.server.handle_datagram(seconds(1), from, &buffer[hello]);
+        assert_eq!(scene.server.handshakes(), 1);
+    }
+}

@@ -131,6 +131,12 @@ pub struct Server {
     counters: Counters,
 }
 
+/// A client says its hello twice, and again where cookies change. Our messages are numbered on from there, so that one which begins
+/// at the end of the numbers is refused.
+const MOST_HELLOS: u16 = 255;
+/// The same for records in the clear.
+const MOST_NUMBER: u64 = record::MAX_SEQUENCE / 2;
+
 /// What a handshake's step needs of the server. A macro, since the parts must stay borrowed apart.
 macro_rules! context {
     ($server:ident, $now:expr, $from:expr) => {
@@ -173,7 +179,7 @@ impl Server {
         }
     }
 
-    /// Lets clients with this key in. One with the same identity gives way, and its sessions cannot be resumed.
+    /// Lets clients with this key in. One with the same identity gives way; sessions that were made with another key cannot be resumed.
     pub fn add_psk(&mut self, psk: Psk) {
         self.sessions.forget(&PeerIdentity::Psk(psk.identity().to_vec()));
         self.psks.insert(psk.identity().to_vec(), psk);
@@ -240,7 +246,8 @@ impl Server {
 
     fn handle_hello(&mut self, now: Duration, from: SocketAddr, number: u64, fragment: &Fragment<'_>) {
         // Before the cookie has come back, fragments could only be put together by keeping them.
-        let hello = Some(fragment).filter(|fragment| fragment.is_whole());
+        let plausible = fragment.is_whole() && fragment.sequence <= MOST_HELLOS && number <= MOST_NUMBER;
+        let hello = Some(fragment).filter(|_| plausible);
         let Some(hello) = hello.and_then(|fragment| ClientHello::parse(fragment.body)) else {
             self.counters.malformed += 1;
             return;
