@@ -320,3 +320,30 @@ fn a_client_that_closes_its_session_stays_registered_and_may_come_back() {
     assert_eq!(device.update(&mut bench, registration), Code::CHANGED);
     assert_eq!(bench.server.registration("a").map(|held| held.address), Some(port(40_002)));
 }
+
+/// RFC 9146 section 6: what answers a request that went to the old address shows nothing of the new one. Whoever sends a client's
+/// records on from a victim's address has such answers, too.
+#[test]
+fn an_answer_to_what_was_asked_before_it_moved_proves_no_address() {
+    let mut bench = bench(&["a"]);
+    let mut device = Device::of(&mut bench, port(40_000), "a");
+    let registration = device.register(&mut bench, "a");
+    let early = bench.request(registration, read());
+    device.pump(&mut bench);
+    let asked = device.take().pop().expect("the request");
+    let answer = asked.answer(Code::CONTENT).format(ContentFormat::TEXT).payload("17");
+    device.dtls.send(&answer.bytes()).expect("there is an association");
+    let mut record = Vec::new();
+    device.dtls.poll_transmit(&mut record).expect("a record");
+    let victim = SocketAddr::from(([198, 51, 100, 7], 53));
+    bench.server.handle_datagram(bench.now(), Channel::Secure, victim, &record);
+    bench.poll();
+    assert!(bench.answer(early).is_ok(), "it is authentic");
+    let late = bench.request(registration, write(900));
+    for _ in 0..100 {
+        bench.run(seconds(1));
+    }
+    assert_eq!(bench.answer(late), Err(RequestError::TimedOut));
+    let sent = bytes_to(&mut bench, victim);
+    assert!(sent > 0 && sent <= 3 * record.len(), "{sent} bytes for {}", record.len());
+}
