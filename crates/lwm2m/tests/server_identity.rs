@@ -99,7 +99,10 @@ fn an_endpoint_with_a_key_may_not_come_over_plain_coap() {
     let update = bench.con(Code::POST, &format!("/rd/{held}"));
     assert_eq!(bench.ask(address(9), &update).code, Code::NOT_FOUND);
     assert_eq!(register_over_plain_coap(&mut bench, "open").code, Code::BAD_REQUEST);
+    // Nor does who has shown its identity take that one over: it was nobody's.
     let mut device = Device::of(&mut bench, address(1), "open");
+    assert_eq!(device.update(&mut bench, held), Code::NOT_FOUND);
+    assert_eq!(device.deregister(&mut bench, held), Code::NOT_FOUND);
     device.register(&mut bench, "open");
     assert!(bench.server.registration("open").is_some_and(|registration| registration.is_secure()));
 }
@@ -147,6 +150,18 @@ fn another_key_ends_the_session_that_the_old_one_established() {
     bench.server.set_security(bench.now(), "a", Some(changed)).expect("its own identity");
     assert_eq!(new.update(&mut bench, registration), Code::CHANGED);
     assert!(new.closed.is_empty());
+}
+
+#[test]
+fn another_identity_of_the_same_endpoint_has_to_register_anew() {
+    let mut bench = bench(&["a"]);
+    let mut device = Device::of(&mut bench, address(1), "a");
+    let registration = device.register(&mut bench, "a");
+    bench.server.set_security(bench.now(), "a", Some(SecurityInfo::Psk(psk("new-id")))).expect("a new identity");
+    let mut new = Device::new(address(1), ClientConfig::psk(psk("new-id")));
+    new.connect(&mut bench);
+    assert_eq!(new.update(&mut bench, registration), Code::NOT_FOUND);
+    new.register(&mut bench, "a");
 }
 
 #[test]

@@ -262,7 +262,10 @@ fn without_connection_id_another_address_needs_another_handshake_and_then_an_upd
 
     device.connect(&mut bench);
     assert_eq!(device.established.len(), 2);
-    // The new session takes over nothing that was under way.
+    // The new session takes over nothing that was under way. What cannot be cancelled at the client stays.
+    let cancel = bench.request(registration, Request::CancelObservation { path: path("/3441/0/120") });
+    assert_eq!(bench.answer(cancel), Err(RequestError::NotConnected));
+    assert_eq!(bench.server.observations("a").count(), 1);
     assert_eq!(bench.answer(open), Err(RequestError::NotConnected));
     let early = bench.request(registration, read());
     assert_eq!(bench.answer(early), Err(RequestError::NotConnected));
@@ -309,8 +312,15 @@ fn a_client_that_closes_its_session_stays_registered_and_may_come_back() {
     let registration = device.register(&mut bench, "a");
     let session = device.dtls.session().cloned();
     assert!(session.is_some());
+    let observed = Request::Observe { path: path("/3441/0/110"), format: None };
+    let id = bench.request(registration, observed.clone());
     device.dtls.close();
     device.pump(&mut bench);
+    assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
+    assert_eq!(bench.server.observations("a").count(), 0, "it never was observed");
+    let id = bench.request(registration, observed);
+    assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
+    assert_eq!(bench.server.observations("a").count(), 0);
     let id = bench.request(registration, read());
     assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
     device.address = port(40_002);

@@ -93,6 +93,7 @@ impl Server {
     ) -> Result<peer::RequestId, RequestError> {
         let endpoint = &registration.endpoint;
         let observation = self.observations.get(endpoint, &path).ok_or(RequestError::NotObserved(path))?;
+        self.endpoint.get(registration.remote).ok_or(RequestError::NotConnected)?;
         prepared.accept_also(observation.format);
         let active = self.observations.active(endpoint, &path);
         for other in self.observations.remove(endpoint, &path).into_iter().flatten() {
