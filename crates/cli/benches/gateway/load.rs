@@ -1,7 +1,11 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lapwing_coap::wire::{Code, Message, MessageType, Token, Writer, option};
+use lapwing_dtls::credentials::Psk;
+use lapwing_dtls::server::Event;
+use lapwing_dtls::{AssociationId, Server, ServerConfig};
 
 use crate::Result;
 
@@ -33,9 +37,15 @@ impl Request {
     }
 }
 
+/// The identity and the key of a client over DTLS.
+pub(crate) const IDENTITY: &str = "bench";
+pub(crate) const KEY: &[u8; 16] = b"sixteen secret b";
+
 /// One end of a way to a subject.
 pub(crate) struct Load {
     socket: UdpSocket,
+    /// What is between socket and CoAP, if anything.
+    dtls: Option<Dtls>,
     /// The number of requests so far: message IDs and tokens are made from it.
     count: u32,
 }
@@ -44,7 +54,12 @@ impl Load {
     pub(crate) fn new() -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, count: 0 })
+        Ok(Self { socket, dtls: None, count: 0 })
+    }
+
+    /// One that speaks DTLS with a client that has [`KEY`].
+    pub(crate) fn secure() -> Result<Self> {
+        Ok(Self { dtls: Some(Dtls::new()?), ..Self::new()? })
     }
 
     pub(crate) fn address(&self) -> Result<SocketAddr> {
@@ -52,9 +67,11 @@ impl Load {
     }
 
     /// Takes the registration of a client that is told to come here, and goes on with that client alone.
-    pub(crate) fn take_registration(self) -> Result<Self> {
+    pub(crate) fn take_registration(mut self) -> Result<Self> {
         let mut buffer = [0; 2048];
-        let (length, peer) = self.socket.recv_from(&mut buffer)?;
+        let (_, peer) = self.socket.peek_from(&mut buffer)?;
+        self.socket.connect(peer)?;
+        let length = self.receive(&mut buffer)?;
         let register = Message::parse(&buffer[..length])?;
         if register.code != Code::POST || register.options.uri_path().next() != Some("rd") {
             return Err(format!("not a registration: {register:?}").into());
@@ -62,9 +79,22 @@ impl Load {
         let mut answer = Vec::new();
         let mut writer = Writer::new(&mut answer, MessageType::Ack, Code::CREATED, register.id, register.token);
         writer.option_str(option::LOCATION_PATH, "rd").option_str(option::LOCATION_PATH, "1").finish();
-        self.socket.connect(peer)?;
-        self.socket.send(&answer)?;
+        self.send(&answer)?;
         Ok(self)
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<()> {
+        match &mut self.dtls {
+            Some(dtls) => dtls.send(&self.socket, message),
+            None => Ok(self.socket.send(message).map(|_| ())?),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match &mut self.dtls {
+            Some(dtls) => dtls.receive(&self.socket, buffer),
+            None => Ok(self.socket.recv(buffer)?),
+        }
     }
 
     /// Goes on with the server at this port, when it answers.
@@ -94,9 +124,9 @@ impl Load {
     fn exchange(&mut self, request: &Request, datagram: &mut Vec<u8>) -> Result<()> {
         self.count += 1;
         request.write(self.count, datagram);
-        self.socket.send(datagram)?;
+        self.send(datagram)?;
         let mut buffer = [0; 2048];
-        let length = self.socket.recv(&mut buffer)?;
+        let length = self.receive(&mut buffer)?;
         let answer = &buffer[..length];
         // An echo is its own answer.
         let piggybacked = answer.len() > 4 && answer[..2] == [0x64, Code::CONTENT.0] && answer[2..8] == datagram[2..8];
@@ -104,6 +134,58 @@ impl Load {
             return Ok(());
         }
         Err(format!("{}: not an answer: {:?}", request.name, Message::parse(answer)).into())
+    }
+}
+
+struct Dtls {
+    server: Server,
+    client: Option<AssociationId>,
+    began: Instant,
+    datagram: Vec<u8>,
+}
+
+impl Dtls {
+    fn new() -> Result<Self> {
+        let mut server = Server::new(Arc::new(ServerConfig::default()), [7; 32]);
+        server.add_psk(Psk::new(IDENTITY, *KEY)?);
+        Ok(Self { server, client: None, began: Instant::now(), datagram: Vec::new() })
+    }
+
+    fn send(&mut self, socket: &UdpSocket, message: &[u8]) -> Result<()> {
+        self.server.send(self.client.ok_or("there is no association yet")?, message)?;
+        self.flush(socket)
+    }
+
+    fn flush(&mut self, socket: &UdpSocket) -> Result<()> {
+        while let Some((_, range)) = self.server.poll_transmit(&mut self.datagram) {
+            socket.send(&self.datagram[range])?;
+            self.datagram.clear();
+        }
+        Ok(())
+    }
+
+    /// The next message, behind a handshake if need be.
+    fn receive(&mut self, socket: &UdpSocket, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            let length = socket.recv(buffer)?;
+            let now = self.began.elapsed();
+            self.server.handle_datagram(now, socket.peer_addr()?, &buffer[..length]);
+            let mut received = None;
+            while let Some(event) = self.server.poll_event() {
+                match event {
+                    Event::Established { association, .. } => self.client = Some(association),
+                    Event::Data { data, .. } => {
+                        buffer[..data.len()].copy_from_slice(data);
+                        received = Some(data.len());
+                    }
+                    other => return Err(format!("{other:?}").into()),
+                }
+            }
+            self.flush(socket)?;
+            if let Some(length) = received {
+                return Ok(length);
+            }
+        }
     }
 }
 

@@ -57,6 +57,7 @@ struct Subject {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Agent,
+    SecureAgent,
     MinimalClient,
     CoapServer,
     Echo,
@@ -70,7 +71,8 @@ fn subjects() -> Result<Vec<Subject>> {
     ];
     let label = vec![Request::get("GET /33000/0/1 (text)", &["33000", "0", "1"], 0)];
     let mut subjects = vec![
-        Subject { name: "lapwing run", kind: Kind::Agent, program: agent.clone(), requests: device },
+        Subject { name: "lapwing run", kind: Kind::Agent, program: agent.clone(), requests: device.clone() },
+        Subject { name: "lapwing run, PSK", kind: Kind::SecureAgent, program: agent.clone(), requests: device },
         Subject { name: "minimal_client", kind: Kind::MinimalClient, program: example(&agent)?, requests: label },
     ];
     match ["coap-server-notls", "coap-server", "coap-server-openssl"].into_iter().find_map(find) {
@@ -167,7 +169,7 @@ pub(crate) struct Footprint {
 
 fn footprint(subject: &Subject) -> Result<Footprint> {
     let mut times = Vec::new();
-    if matches!(subject.kind, Kind::Agent | Kind::MinimalClient) {
+    if matches!(subject.kind, Kind::Agent | Kind::SecureAgent | Kind::MinimalClient) {
         for _ in 0..STARTS {
             times.push(subject.start()?.1);
         }
@@ -194,12 +196,18 @@ impl Subject {
     /// Starts it and waits until it can be asked; also says how long that took.
     fn start(&self) -> Result<(Running, Duration)> {
         let mut command = Command::new(&self.program);
-        let load = Load::new()?;
+        let load = if self.kind == Kind::SecureAgent { Load::secure()? } else { Load::new()? };
         let own = load.address()?;
         let began = Instant::now();
         let (process, load) = match self.kind {
-            Kind::Agent => {
-                command.args(["run", "--server", &format!("coap://{own}"), "--endpoint", "bench", "--lifetime", "0"]);
+            Kind::Agent | Kind::SecureAgent => {
+                let scheme = if self.kind == Kind::SecureAgent { "coaps" } else { "coap" };
+                let uri = format!("{scheme}://{own}");
+                command.args(["run", "--server", &uri, "--endpoint", "bench", "--lifetime", "0"]);
+                if self.kind == Kind::SecureAgent {
+                    let key: String = load::KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+                    command.args(["--psk-identity", load::IDENTITY]).env("LAPWING_PSK_KEY", key);
+                }
                 // Not every machine tells who made it.
                 command.arg("--config").arg(configuration()?);
                 let process = Process::start(command)?;
