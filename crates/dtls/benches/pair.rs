@@ -103,9 +103,13 @@ impl Pair {
     /// How many bytes of content the server finds in a datagram.
     pub(crate) fn open(&mut self, datagram: &[u8]) -> usize {
         self.server.handle_datagram(NOW, self.address, datagram);
-        match self.server.poll_event() {
-            Some(server::Event::Data { data, .. }) => data.len(),
-            other => panic!("no data: {other:?}"),
+        let mut found = None;
+        while let Some(event) = self.server.poll_event() {
+            match event {
+                server::Event::Data { data, .. } => found = Some(data.len()),
+                other => panic!("{other:?}"),
+            }
         }
+        found.expect("the record is taken")
     }
 }
