@@ -126,7 +126,7 @@ impl Staging {
                 if object == device::OBJECT_ID || object == security::OBJECT_ID && self.own == Some(instance) {
                     return Err(Code::BAD_REQUEST);
                 }
-                self.delete_instance(object, instance);
+                self.delete_instance(object, instance, tree);
             }
         }
         Ok(())
@@ -138,15 +138,19 @@ impl Staging {
             let account = object == security::OBJECT_ID
                 && (self.own == Some(instance) || self.accounts.security.get(&instance).is_some_and(is_bootstrap));
             if !account && object != device::OBJECT_ID {
-                self.delete_instance(object, instance);
+                self.delete_instance(object, instance, tree);
             }
         }
     }
 
-    fn delete_instance(&mut self, object: ObjectId, instance: InstanceId) {
+    fn delete_instance(&mut self, object: ObjectId, instance: InstanceId, tree: &Tree) {
         match self.accounts.get_mut(object) {
             Some(instances) => instances.remove(&instance).iter_mut().for_each(clear),
-            None => drop(self.others.insert((object, instance), Change::Delete)),
+            None if tree.has(&Path::object(object).instance(instance)) => {
+                self.others.insert((object, instance), Change::Delete);
+            }
+            // It was only staged: nothing is left of it, or writing and deleting in turn would fill the memory.
+            None => drop(self.others.remove(&(object, instance))),
         }
     }
 
@@ -253,4 +257,25 @@ fn size_of_value(value: &Value) -> usize {
             Value::Opaque(octets) => octets.len(),
             _ => 0,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{definitions::apn_connection_profile, model::TreeObject};
+
+    /// Only what the application has can be left to delete: all else counts for nothing, so that nothing bounds it.
+    #[test]
+    fn what_was_only_staged_leaves_nothing_when_it_is_deleted() {
+        let mut tree = Tree::new();
+        tree.insert(TreeObject::new(&apn_connection_profile::V1_0).with_instance(7, [0]));
+        let mut staging = Staging::new(AccountObjects::default(), 1024);
+        let path = |instance| Path::object(apn_connection_profile::OBJECT_ID).instance(instance);
+        for instance in 0..100 {
+            staging.write(&path(instance), Node::Instance(Instance::new()), &tree).unwrap();
+            staging.delete(&path(instance), &tree).unwrap();
+        }
+        assert_eq!(staging.others.keys().collect::<Vec<_>>(), [&(apn_connection_profile::OBJECT_ID, 7)]);
+        assert!(staging.deletes(&path(7)));
+    }
 }
