@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lapwing_lwm2m::account::{BootstrapAccount, ServerAccount, ServerId, ServerUri, ShortServerId, UriError};
@@ -75,6 +76,7 @@ impl Client {
     /// [`RunError`], at the beginning. Later nothing ends it but a shutdown: a server that cannot be reached is tried again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let store = self.state.as_ref().map(|folder| Store::open(FileSystem, folder)).transpose()?;
+        let _held = self.state.as_deref().map(hold).transpose()?;
         let (net, clock) = (Udp::from_port(self.port), BootClock::new()?);
         driver::run(self, net, clock, store, shutdown).await
     }
@@ -87,6 +89,12 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { self.run(driver::terminated()?).await })
     }
+}
+
+/// Keeps everybody else out of the folder.
+fn hold(folder: &Path) -> Result<File, StoreError> {
+    let held = FileSystem.hold(folder).map_err(|error| StoreError::Disk { path: folder.to_owned(), error })?;
+    held.ok_or_else(|| StoreError::InUse { folder: folder.to_owned() })
 }
 
 impl fmt::Debug for Client {
@@ -199,7 +207,8 @@ impl Builder {
     }
 
     /// A folder that keeps the accounts that a bootstrap server wrote, what servers change of them, which attributes they set, and DTLS
-    /// associations; it is created if need be, open to its owner alone. Without one all that is forgotten when the process ends.
+    /// associations; it is created if need be, open to its owner alone. It is one client's: another that runs with it at the same time is
+    /// refused. Without one all that is forgotten when the process ends.
     pub fn state(mut self, folder: impl Into<PathBuf>) -> Self {
         self.state = Some(folder.into());
         self

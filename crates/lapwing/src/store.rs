@@ -48,6 +48,13 @@ pub enum StoreError {
         #[source]
         error: io::Error,
     },
+    /// Somebody else keeps state in this folder. Two with one state would use the same record numbers of a DTLS association, which
+    /// gives its keys' secrets away.
+    #[error("{folder} is in use by another client")]
+    InUse {
+        /// Which folder.
+        folder: PathBuf,
+    },
     /// The file is not what was saved: the medium lost or changed something, or it is no record.
     #[error("{path} is damaged")]
     Damaged {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use lapwing::credentials::Psk;
 use lapwing::definitions::device;
 use lapwing::driver::{Net, Socket, Udp};
-use lapwing::{Changes, Client, InstanceId, Object, ObjectDefinition, Path, Resource, ResourceId, Value};
+use lapwing::store::StoreError;
+use lapwing::{Changes, Client, InstanceId, Object, ObjectDefinition, Path, Resource, ResourceId, RunError, Value};
 use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::Node;
 use lapwing_lwm2m::server::{Content, Registration, Request, Response, SecurityInfo, ServerEvent, WriteMode};
@@ -221,4 +222,27 @@ async fn a_signal_de_registers_the_minimal_client() {
     event(&mut events, |event| matches!(event, ServerEvent::Deregistered { .. }).then_some(())).await;
     let status = timeout(PATIENCE, tokio::task::spawn_blocking(move || example.0.wait())).await.unwrap().unwrap();
     assert!(status.unwrap().success());
+}
+
+/// Two with one state would use the same record numbers of a stored association.
+#[tokio::test]
+async fn a_state_folder_is_one_clients() {
+    let server = serve("127.0.0.1:0").await;
+    let mut events = server.subscribe();
+    let folder = tempfile::tempdir().unwrap();
+    let client = || {
+        let device = Device(Arc::default());
+        let uri = format!("coap://{}", server.coap_address());
+        Client::builder("device").server(uri).object(device).state(folder.path()).build().unwrap()
+    };
+    for _ in 0..2 {
+        let first = client();
+        let handle = first.handle();
+        let first = tokio::spawn(first.run(std::future::pending()));
+        event(&mut events, registered).await;
+        let second = client().run(std::future::ready(())).await;
+        assert!(matches!(second, Err(RunError::Store(StoreError::InUse { .. }))), "{second:?}");
+        handle.shutdown();
+        timeout(PATIENCE, first).await.expect("it stops").unwrap().unwrap();
+    }
 }

@@ -3,6 +3,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
 /// Files, in the steps between which a power cut can come. Every call may block.
 pub trait Disk: Send + Sync + 'static {
     /// A file that is being written.
@@ -53,6 +56,19 @@ pub trait Disk: Send + Sync + 'static {
 /// The machine's file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FileSystem;
+
+impl FileSystem {
+    /// Holds a folder for this process as long as the file that is given lives: `None` where somebody else does. A process that
+    /// ends, in whatever way, lets go.
+    pub(crate) fn hold(self, folder: &Path) -> io::Result<Option<File>> {
+        let file = File::open(folder)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 impl Disk for FileSystem {
     type File = File;
