@@ -21,6 +21,9 @@ const STAGES: &[Stage] = &[
             .env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("unit", "cargo test: all that needs nothing but Rust", || cargo(&["test"])),
+    ("x509", "certificate paths with ring, which needs a C compiler", || {
+        cargo(&["test", "--package", "lapwing-dtls", "--features", "x509", "--lib", "credentials"])
+    }),
     ("leshan", "Leshan's libraries from Maven Central, our peers around them", install::leshan),
     ("tinydtls", "tinydtls's Python module from PyPI", install::tinydtls),
     ("interop", "the agent and the server against independent peers, the page in a browser", || {
