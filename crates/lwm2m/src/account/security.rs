@@ -173,8 +173,8 @@ pub enum SecurityError {
     /// The Certificate Usage is none of 0 to 3.
     #[error("the Certificate Usage (15) is none of 0 to 3")]
     CertificateUsage,
-    /// None of the suites is built.
-    #[error("none of the suites (16) is supported")]
+    /// None of the suites is built, or goes with the mode.
+    #[error("none of the suites (16) is supported in this mode")]
     Suites,
     /// A resource is no number.
     #[error("resource {0} is not a number that is not negative")]

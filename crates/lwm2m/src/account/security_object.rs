@@ -3,7 +3,7 @@
 use lapwing_dtls::{
     CipherSuite,
     credentials::{CertificateUsage, Identity, MatchingType, Pinned, Psk},
-    crypto::PrivateKey,
+    crypto::{Kind, PrivateKey},
 };
 
 use super::{
@@ -57,8 +57,9 @@ impl Security {
             mode::EST => return Err(SecurityError::Est),
             _ => return Err(SecurityError::Mode),
         };
+        let suites = suites(instance, &mode)?;
         let sni = single(instance, security::SNI).and_then(Value::as_str).filter(|name| !name.is_empty());
-        Ok(Security { mode, suites: suites(instance)?, sni: sni.map(str::to_owned) })
+        Ok(Security { mode, suites, sni: sni.map(str::to_owned) })
     }
 
     fn describe(&self, to: Builder) -> Builder {
@@ -134,10 +135,17 @@ fn usage(instance: &Instance) -> Result<CertificateUsage, SecurityError> {
     }
 }
 
-/// The suites that this client has of those that the resource names (two octets of IANA's registry each, as a number).
-fn suites(instance: &Instance) -> Result<Vec<CipherSuite>, SecurityError> {
+/// The suites that this client has, for the mode, of those that the resource names (two octets of IANA's registry each, as a number).
+fn suites(instance: &Instance, mode: &SecurityMode) -> Result<Vec<CipherSuite>, SecurityError> {
+    let kind = match mode {
+        SecurityMode::NoSec => return Ok(Vec::new()),
+        SecurityMode::Psk(_) => Kind::Psk,
+        SecurityMode::RawPublicKey { .. } | SecurityMode::Certificate { .. } => Kind::EcdheEcdsa,
+    };
     let Some(Resource::Multiple(named)) = instance.get(&security::DTLS_TLS_CIPHERSUITE) else { return Ok(Vec::new()) };
-    let suite = |value: &Value| CipherSuite::from_number(value.as_unsigned()?.try_into().ok()?);
+    let suite = |value: &Value| {
+        CipherSuite::from_number(value.as_unsigned()?.try_into().ok()?).filter(|suite| suite.kind() == kind)
+    };
     let known: Vec<CipherSuite> = named.values().filter_map(suite).collect();
     if known.is_empty() && !named.is_empty() { Err(SecurityError::Suites) } else { Ok(known) }
 }
@@ -169,5 +177,30 @@ impl BootstrapAccount {
             .set_some(security::CLIENT_HOLD_OFF_TIME, self.hold_off)
             .set_some(security::BOOTSTRAP_SERVER_ACCOUNT_TIMEOUT, self.account_timeout);
         self.security.describe(to).build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn psk_with_suites(numbers: &[u16]) -> Result<Vec<CipherSuite>, SecurityError> {
+        let instance = Builder::new(&security::DEFINITION)
+            .set(security::SECURITY_MODE, mode::PSK)
+            .set(security::PUBLIC_KEY_OR_IDENTITY, b"identity".as_slice())
+            .set(security::SECRET_KEY, [7; 16].as_slice())
+            .set_all(security::DTLS_TLS_CIPHERSUITE, numbers.iter().map(|number| u64::from(*number).into()))
+            .build();
+        Security::from_instance(&instance).map(|security| security.suites)
+    }
+
+    #[test]
+    fn suites_go_with_the_mode() {
+        let (psk, ecdhe) = (CipherSuite::PskAes128Ccm8, CipherSuite::EcdheEcdsaAes128Ccm8);
+        assert_eq!(psk_with_suites(&[]), Ok(vec![]));
+        assert_eq!(psk_with_suites(&[ecdhe.number(), psk.number(), 0x1301]), Ok(vec![psk]));
+        // With none that can be offered no handshake would ever succeed.
+        assert_eq!(psk_with_suites(&[ecdhe.number()]), Err(SecurityError::Suites));
+        assert_eq!(psk_with_suites(&[0x1301]), Err(SecurityError::Suites));
     }
 }
