@@ -58,7 +58,7 @@ pub(crate) enum Timer {
 
 impl Connection {
     /// A connection that says nothing and answers nothing yet. With `dtls` everything goes over an association, of which there is none
-    /// before [`connect`](Connection::connect) or [`import`](Connection::import). `seed` must be unpredictable.
+    /// before [`Secure`] has made or imported one. `seed` must be unpredictable.
     pub(crate) fn new(config: Arc<Config>, dtls: Option<dtls::ClientConfig>, seed: [u8; 32]) -> Connection {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let (mut message_seed, mut dtls_seed) = ([0; 32], [0; 32]);

@@ -20,7 +20,7 @@ use crate::{
 /// The last segment of the Location that a Register was answered with: 16 characters that cannot be guessed (80 bits).
 ///
 /// Over plain CoAP whoever knows it may update or end the registration, from any address; over DTLS only who has shown the
-/// same [`Identity`](super::Identity).
+/// same [`Identity`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistrationId([u8; RegistrationId::LENGTH]);
 
