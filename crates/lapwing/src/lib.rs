@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod driver;
 mod object;
 pub mod store;
+pub mod transfer;
 
 pub use client::{BuildError, Builder, Client, Events, Handle, RunError};
 pub use lapwing_lwm2m::account::{

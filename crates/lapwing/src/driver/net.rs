@@ -147,6 +147,14 @@ impl UdpPeer {
         let local = socket.local_addr()?;
         Ok(Self { socket: readable(socket)?, local, peer })
     }
+
+    /// Lets up to so many bytes wait to be received. The system may permit less (`net.core.rmem_max`) without saying so.
+    ///
+    /// # Errors
+    /// As the system has it.
+    pub fn set_receive_buffer(&self, bytes: usize) -> io::Result<()> {
+        socket2::SockRef::from(self.socket.get_ref()).set_recv_buffer_size(bytes)
+    }
 }
 
 impl Socket for UdpPeer {

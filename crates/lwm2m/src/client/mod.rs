@@ -30,6 +30,7 @@ pub use self::{
     operation::{ErrorCode, Operation, OperationKind, Origin, Reply, StoreError, WriteMode},
     output::{FlowError, FlowEvent, FlowId, Last, Offset, OperationId, Output, PersistId, Reason, Target, Why},
 };
+pub use crate::connection::dtls_config;
 
 use self::{
     bootstrap::{Bootstrap, Cause},

@@ -20,7 +20,7 @@ use rand_chacha::{
 use secure::Secure;
 
 pub(crate) use secure::Standing;
-pub use security::DtlsParameters;
+pub use security::{DtlsParameters, dtls_config};
 pub(crate) use security::{Profile, fingerprint};
 
 /// Bytes of a CoAP message from a client beside the body, at most, apart from requests of its own: header, token, payload

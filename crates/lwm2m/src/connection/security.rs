@@ -80,6 +80,21 @@ impl Profile {
     }
 }
 
+/// What DTLS needs for a server at this URI that is no LwM2M server, such as one that firmware is fetched from: what `security` says,
+/// and defaults for all else. `None`: it is spoken to without DTLS.
+///
+/// `trust_anchors` are certificates in DER that are trusted with usages 0 and 1; `unknown_time` is what usages 0 to 2 do while the
+/// time is not known.
+pub fn dtls_config(
+    security: &Security,
+    uri: &ServerUri,
+    trust_anchors: &[Vec<u8>],
+    unknown_time: UnknownTime,
+) -> Option<ClientConfig> {
+    let parameters = DtlsParameters::default();
+    Profile { parameters, trust_anchors: trust_anchors.to_vec(), unknown_time }.client_config(security, uri)
+}
+
 /// Tells whether an association was made by an account as it is: its server, and both ends' credentials.
 pub(crate) fn fingerprint(security: &Security, uri: &ServerUri) -> [u8; 32] {
     let mut hash = Sha256::new();
