@@ -189,7 +189,7 @@ mod tests {
             .set(security::SECURITY_MODE, mode::PSK)
             .set(security::PUBLIC_KEY_OR_IDENTITY, b"identity".as_slice())
             .set(security::SECRET_KEY, [7; 16].as_slice())
-            .set_all(security::DTLS_TLS_CIPHERSUITE, numbers.iter().map(|number| u64::from(*number).into()))
+            .set_all(security::DTLS_TLS_CIPHERSUITE, numbers.iter().map(|number| u64::from(*number)))
             .build();
         Security::from_instance(&instance).map(|security| security.suites)
     }
