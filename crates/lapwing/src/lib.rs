@@ -6,6 +6,7 @@ pub mod client;
 pub mod credentials;
 pub mod driver;
 mod object;
+pub mod objects;
 pub mod store;
 pub mod transfer;
 

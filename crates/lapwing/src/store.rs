@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -79,6 +79,19 @@ impl<D: Disk> Store<D> {
         let folder = folder.into();
         disk.create_folder(&folder).map_err(|error| StoreError::Disk { path: folder.clone(), error })?;
         Ok(Self { disk, folder })
+    }
+
+    pub(crate) fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// The file of that name in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The record of that name, or `None` when none was ever saved.

@@ -120,6 +120,11 @@ impl Clock for BootClock {
     }
 }
 
+/// The wall clock in seconds since 1970, where it is believable.
+pub(crate) fn unix_time() -> Option<u64> {
+    believable(since_zero(clock_gettime(ClockId::Realtime))).map(|unix| unix.as_secs())
+}
+
 fn believable(unix: Duration) -> Option<Duration> {
     (unix >= PLAUSIBLE).then_some(unix)
 }

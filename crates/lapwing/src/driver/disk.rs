@@ -1,6 +1,6 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -8,8 +8,8 @@ use rustix::io::Errno;
 
 /// Files, in the steps between which a power cut can come. Every call may block.
 pub trait Disk: Send + Sync + 'static {
-    /// A file that is being written.
-    type File;
+    /// An open file.
+    type File: Send + 'static;
 
     /// The whole content of a file, or `None` when there is none.
     ///
@@ -21,6 +21,27 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the file system has it.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// A file that is there, to read from and to append to; `None` when there is none.
+    ///
+    /// # Errors
+    /// Any other reason why it cannot be opened.
+    fn open(&self, path: &Path) -> io::Result<Option<Self::File>>;
+    /// The length of a file in bytes.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn length(&self, file: &Self::File) -> io::Result<u64>;
+    /// Reads from `offset` on into `buffer`, and gives how many bytes: less than fit where the file ends or the system likes, 0 only
+    /// at the end.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// How many bytes this process may still write into `folder`.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn free(&self, folder: &Path) -> io::Result<u64>;
     /// Appends `bytes`. A power cut may still lose them, or some of them.
     ///
     /// # Errors
@@ -83,6 +104,30 @@ impl Disk for FileSystem {
 
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Option<File>> {
+        match OpenOptions::new().read(true).append(true).open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn length(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn read_at(&self, file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        match file.read_at(buffer, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.read_at(file, offset, buffer),
+            read => read,
+        }
+    }
+
+    fn free(&self, folder: &Path) -> io::Result<u64> {
+        let system = rustix::fs::statvfs(folder)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {

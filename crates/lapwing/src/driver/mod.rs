@@ -26,6 +26,7 @@ use lapwing_lwm2m::Now;
 use lapwing_lwm2m::account::{ServerId, ShortServerId};
 use lapwing_lwm2m::client::{self as engine, Command, Event, Output};
 
+pub(crate) use clock::unix_time;
 pub use clock::{BootClock, Clock, TokioClock};
 pub use disk::{Disk, FileSystem};
 pub use net::{Net, Previous, Socket, Udp, UdpPeer};

@@ -26,6 +26,22 @@ impl Disk for Failing {
         FileSystem.create(path)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Option<File>> {
+        FileSystem.open(path)
+    }
+
+    fn length(&self, file: &File) -> io::Result<u64> {
+        FileSystem.length(file)
+    }
+
+    fn read_at(&self, file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        FileSystem.read_at(file, offset, buffer)
+    }
+
+    fn free(&self, folder: &Path) -> io::Result<u64> {
+        FileSystem.free(folder)
+    }
+
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         FileSystem.write(file, bytes)
     }

@@ -2,6 +2,8 @@
 
 mod common;
 mod durability;
+mod firmware;
+mod firmware_power;
 mod lifecycle;
 mod mutations;
 mod observation;

@@ -111,6 +111,10 @@ fn check(request: &Request<'_>, body: Body, view: &View<'_>) -> Result<Plan, Cod
         _ => match path.level() {
             Level::Object => create(request, body, object),
             Level::Instance => write(path, WriteMode::Update, request, body, object, view),
+            // LwM2M 1.0 maps the Write of a resource to POST as well as to PUT, and some push a package so.
+            Level::Resource if view.tree.is_streamed(&path) => {
+                write(path, WriteMode::Update, request, body, object, view)
+            }
             Level::Resource => execute(path, request, body, object, view),
             Level::Root | Level::ResourceInstance => Err(Code::METHOD_NOT_ALLOWED),
         },

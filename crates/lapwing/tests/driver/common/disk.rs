@@ -10,6 +10,7 @@ use lapwing::store::{Store, StoreError};
 pub(crate) struct Simulated {
     disk: sim::Disk,
     lie: Option<Lie>,
+    free: u64,
 }
 
 /// Which sync does nothing.
@@ -19,9 +20,21 @@ pub(crate) enum Lie {
     Folder,
 }
 
+impl Simulated {
+    /// With plenty of free space.
+    pub(crate) fn new(disk: &sim::Disk, lie: Option<Lie>) -> Self {
+        Self { disk: disk.clone(), lie, free: 1 << 40 }
+    }
+
+    /// With so many bytes of it.
+    pub(crate) fn with_free(disk: &sim::Disk, free: u64) -> Self {
+        Self { free, ..Self::new(disk, None) }
+    }
+}
+
 /// The store on a disk.
 pub(crate) fn store(disk: &sim::Disk, lie: Option<Lie>) -> Result<Store<Simulated>, StoreError> {
-    Store::open(Simulated { disk: disk.clone(), lie }, "/state")
+    Store::open(Simulated::new(disk, lie), "/state")
 }
 
 impl Disk for Simulated {
@@ -33,6 +46,26 @@ impl Disk for Simulated {
 
     fn create(&self, path: &Path) -> io::Result<Self::File> {
         self.disk.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Option<Self::File>> {
+        if self.disk.exists(path)? { self.disk.open(path).map(Some) } else { Ok(None) }
+    }
+
+    fn length(&self, file: &Self::File) -> io::Result<u64> {
+        file.length()
+    }
+
+    fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let content = file.read()?;
+        let rest = content.get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.free)
     }
 
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()> {

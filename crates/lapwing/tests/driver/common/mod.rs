@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod disk;
+pub(crate) mod firmware;
 pub(crate) mod network;
 
 use std::collections::VecDeque;

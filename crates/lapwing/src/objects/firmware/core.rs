@@ -1,0 +1,253 @@
+//! The machine with its record, its file and its observers.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lapwing_lwm2m::model::{ObjectDefinition, Value};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::spawn_blocking;
+
+use super::machine::{Image, Input, Machine, Phase, Reject, Work};
+use super::{Installer, Severity, State, Update, path, record};
+use crate::definitions::firmware_update as id;
+use crate::driver::{Disk, unix_time};
+use crate::object::{Changes, Error};
+use crate::store::{Store, StoreError};
+use crate::transfer::{Body, BodyError};
+
+/// The name of the record.
+const RECORD: &str = "state";
+/// The name of the file with the package.
+const IMAGE: &str = "image";
+
+/// Whether an update of this severity is to be put off.
+pub(super) type Deferral = Box<dyn Fn(Severity) -> bool + Send + Sync>;
+
+/// What the worker is to do, and after which delay.
+pub(super) type Order = (Duration, Work);
+
+pub(super) struct Core<D: Disk> {
+    pub(super) definition: &'static ObjectDefinition,
+    pub(super) installer: Box<dyn Installer>,
+    pub(super) deferral: Option<Deferral>,
+    store: Arc<Store<D>>,
+    /// What is stored.
+    machine: Mutex<Machine>,
+    changes: Mutex<Option<Changes>>,
+    orders: UnboundedSender<Order>,
+    /// Whoever moves the machine on, until that is stored.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Why the machine did not move on.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Rejected(Reject),
+    /// What it would be could not be stored.
+    Store(StoreError),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Rejected(Reject::BadRequest) => Error::bad_request("not in this state of the firmware update"),
+            Refused::Rejected(Reject::NotAllowed) => Error::MethodNotAllowed,
+            Refused::Rejected(Reject::Outdated) => Error::Incomplete,
+            Refused::Store(error) => Error::internal(error.to_string()),
+        }
+    }
+}
+
+impl<D: Disk> Core<D> {
+    /// The object as it was left, in this folder of a disk. Blocks.
+    pub(super) fn load(
+        store: Store<D>,
+        definition: &'static ObjectDefinition,
+        installer: Box<dyn Installer>,
+        deferral: Option<Deferral>,
+        orders: UnboundedSender<Order>,
+    ) -> Result<Self, StoreError> {
+        let found = match store.load(RECORD) {
+            Ok(Some(found)) if found.version == record::VERSION => record::decode(&found.content),
+            Ok(Some(_)) => None,
+            Ok(None) => Some(Machine::default()),
+            Err(StoreError::Damaged { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let left = found.unwrap_or_else(|| {
+            tracing::error!("the record of the firmware update cannot be read: it begins anew");
+            Machine::default()
+        });
+        let (path, turn) = (store.path(IMAGE), tokio::sync::Mutex::default());
+        let at = |error| StoreError::Disk { path: path.clone(), error };
+        let file = store.disk().open(&path).map_err(at)?;
+        let length = file.map(|file| store.disk().length(&file)).transpose().map_err(at)?;
+        let mut machine = left.clone();
+        if let Ok((next, work)) = left.step(unix_time(), Input::Started(length)) {
+            if let Some(work) = work {
+                // The caller has the other end.
+                let _ = orders.send((Duration::ZERO, work));
+            }
+            machine = next;
+        }
+        if machine != left {
+            store.save(RECORD, record::VERSION, &record::encode(&machine))?;
+            log(&left, &machine);
+        }
+        if !machine.needs_file() && length.is_some() {
+            store.disk().remove(&path).map_err(at)?;
+        }
+        let (store, machine, changes) = (Arc::new(store), Mutex::new(machine), Mutex::default());
+        Ok(Self { definition, installer, deferral, store, machine, changes, orders, turn })
+    }
+
+    /// The machine as it is stored.
+    pub(super) fn machine(&self) -> Machine {
+        lock(&self.machine).clone()
+    }
+
+    pub(super) fn watch(&self, changes: Changes) {
+        *lock(&self.changes) = Some(changes);
+    }
+
+    /// Has the worker do this in a while, instead of what it does.
+    pub(super) fn order(&self, delay: Duration, work: Work) {
+        // The worker ends with the object.
+        let _ = self.orders.send((delay, work));
+    }
+
+    /// Moves the machine on: stored, then seen, then done. What is to be done besides installing has been ordered then.
+    pub(super) async fn take(&self, input: Input) -> Result<Option<Work>, Refused> {
+        let _turn = self.turn.lock().await;
+        self.take_turn(input).await
+    }
+
+    async fn take_turn(&self, input: Input) -> Result<Option<Work>, Refused> {
+        let before = self.machine();
+        // What has happened outside is no less true when it cannot be stored.
+        let happened = matches!(input, Input::Lost(..) | Input::Ended(..));
+        let (after, work) = before.step(unix_time(), input).map_err(Refused::Rejected)?;
+        if after != before
+            && let Err(error) = self.save(&after).await
+        {
+            tracing::error!(%error, "the state of the firmware update could not be stored");
+            if !happened {
+                return Err(Refused::Store(error));
+            }
+        }
+        if before.needs_file() && !after.needs_file() {
+            self.discard().await;
+        }
+        *lock(&self.machine) = after.clone();
+        self.publish(&before, &after);
+        if let Some(work) = work.filter(|work| *work != Work::Install) {
+            self.order(Duration::ZERO, work);
+        }
+        Ok(work)
+    }
+
+    /// Begins the download of a pushed package: its number and its file.
+    pub(super) async fn begin_push(&self, size: Option<u64>) -> Result<(u64, Result<Body<D>, BodyError>), Refused> {
+        // Until the file is there, nobody else may begin or discard one.
+        let _turn = self.turn.lock().await;
+        self.take_turn(Input::Push).await?;
+        let (serial, store) = (self.machine().serial, Arc::clone(&self.store));
+        Ok((serial, blocking(move || Body::create(store, IMAGE, size)).await))
+    }
+
+    /// What the installer is told of a package.
+    pub(super) fn update(&self, number: u64, image: &Image) -> Update {
+        let Image { digest, .. } = image;
+        Update { number, image: self.image_path(), length: digest.length, sha256: digest.sha256 }
+    }
+
+    /// Whether this download is the present one.
+    pub(super) fn downloads(&self, serial: u64) -> bool {
+        let machine = lock(&self.machine);
+        machine.serial == serial && matches!(machine.phase, Phase::Downloading(_))
+    }
+
+    /// Whether the package on the disk is still what was received.
+    pub(super) async fn is_intact(&self, image: &Image) -> bool {
+        let (store, path) = (Arc::clone(&self.store), self.image_path());
+        let found = blocking(move || crate::transfer::digest_of(store.disk(), &path).map_err(BodyError::from)).await;
+        found.is_ok_and(|found| found == Some(image.digest))
+    }
+
+    fn image_path(&self) -> PathBuf {
+        self.store.path(IMAGE)
+    }
+
+    async fn save(&self, machine: &Machine) -> Result<(), StoreError> {
+        let (store, content) = (Arc::clone(&self.store), record::encode(machine));
+        let saved = spawn_blocking(move || store.save(RECORD, record::VERSION, &content)).await;
+        saved.unwrap_or_else(|error| {
+            Err(StoreError::Disk { path: self.store.path(RECORD), error: std::io::Error::other(error) })
+        })
+    }
+
+    /// Removes the package. After a power cut it may be there again, and is removed then.
+    async fn discard(&self) {
+        let (store, path) = (Arc::clone(&self.store), self.image_path());
+        if let Err(error) = blocking(move || store.disk().remove(&path).map_err(BodyError::from)).await {
+            tracing::warn!(%error, "a firmware package could not be removed");
+        }
+    }
+
+    /// Tells the observers what has changed, the result before the state: whoever sees the state reads the result at once.
+    fn publish(&self, before: &Machine, after: &Machine) {
+        let (old, new) = (before.state(), after.state());
+        if (old, before.result) != (new, after.result) {
+            log(before, after);
+        }
+        let Some(changes) = lock(&self.changes).clone() else { return };
+        if before.changed != after.changed
+            && let Some(time) = after.changed.and_then(|seconds| i64::try_from(seconds).ok())
+        {
+            changes.value(path(id::LAST_STATE_CHANGE_TIME), Value::Time(time));
+        }
+        if before.uri != after.uri {
+            changes.value(path(id::PACKAGE_URI), after.uri.as_str());
+        }
+        if before.image() != after.image() {
+            changes.changed(path(id::PKG_NAME));
+            changes.changed(path(id::PKG_VERSION));
+        }
+        if before.result != after.result {
+            changes.value(path(id::UPDATE_RESULT), after.result as i64);
+        }
+        if old != new {
+            changes.value(path(id::STATE), new as i64);
+        }
+    }
+}
+
+/// One line for each step.
+fn log(before: &Machine, after: &Machine) {
+    let result = after.result;
+    match (before.state(), after.state()) {
+        (_, State::Downloading) if after.uri.is_empty() => tracing::info!("firmware: a server pushes a package"),
+        (_, State::Downloading) => tracing::info!("firmware: a server wants the package at {} fetched", after.uri),
+        (_, State::Downloaded) if result.is_failure() => tracing::error!("firmware: {result}; the package stays"),
+        (State::Downloaded, State::Downloaded) => tracing::info!("firmware: {result}"),
+        (_, State::Downloaded) => {
+            let length = after.image().map_or(0, |image| image.digest.length);
+            tracing::info!("firmware: a package of {length} bytes has come, and waits to be installed");
+        }
+        (_, State::Updating) => tracing::info!("firmware: the package is being installed"),
+        (_, State::Idle) if result.is_failure() => tracing::error!("firmware: {result}"),
+        (_, State::Idle) => tracing::info!("firmware: {result}"),
+    }
+}
+
+/// Runs what blocks beside everything else.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BodyError> + Send + 'static,
+) -> Result<T, BodyError> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(BodyError::Disk(std::io::Error::other(error))))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

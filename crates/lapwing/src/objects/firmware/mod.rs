@@ -1,0 +1,455 @@
+//! Firmware Update (object 5): a package comes by Write, and an [`Installer`] puts it in its place.
+//!
+//! ```no_run
+//! use lapwing::Client;
+//! use lapwing::objects::firmware::{BoxFuture, Failure, Firmware, Installed, Installer, Update};
+//!
+//! struct Flash;
+//!
+//! impl Installer for Flash {
+//!     fn install<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Result<Installed, Failure>> {
+//!         Box::pin(async move {
+//!             println!("{} bytes at {}", update.length, update.image.display());
+//!             Ok(Installed::Done)
+//!         })
+//!     }
+//!     fn resume<'a>(&'a self, _: &'a Update) -> BoxFuture<'a, Option<Result<Installed, Failure>>> {
+//!         // This one ends with the process, and leaves no trace.
+//!         Box::pin(async { None })
+//!     }
+//! }
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let firmware = Firmware::builder(Flash).open("/var/lib/kettle/firmware")?;
+//! let client = Client::builder("kettle-1").server("coap://localhost").object(firmware).build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything that a server can see is on the disk first: after a power cut there is what was acknowledged, a package that had come
+//! whole is there, and an update that may have been begun is not begun again.
+//!
+//! Packages are pushed (5/0/0): nothing fetches one from a URI yet, so 5/0/8 lists no protocol, and a URI ends in the result 9.
+
+mod core;
+mod installer;
+mod machine;
+mod record;
+mod worker;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapwing_lwm2m::client::Arguments;
+use lapwing_lwm2m::model::{InstanceId, ObjectDefinition, Path, Resource, ResourceId, Value};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+pub use installer::{BoxFuture, Confirmation, Failure, Installed, Installer, Package, Update};
+
+use self::core::{Core, Deferral, blocking};
+use self::machine::{Image, Input, Settings, Work};
+use crate::definitions::firmware_update as id;
+use crate::driver::{Disk, FileSystem};
+use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
+use crate::store::{Store, StoreError};
+use crate::transfer::{Body, BodyError, Digest};
+
+/// A long download says so often how far it is.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// The state of the update (5/0/3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// There is no package.
+    Idle = 0,
+    /// A package is coming.
+    Downloading = 1,
+    /// A package waits to be installed.
+    Downloaded = 2,
+    /// It is being installed.
+    Updating = 3,
+}
+
+/// How the last download or update ended (5/0/5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateResult {
+    /// It has not ended.
+    #[error("nothing has ended")]
+    Initial = 0,
+    /// The firmware was updated.
+    #[error("the update has succeeded")]
+    Success = 1,
+    /// Not enough flash memory.
+    #[error("there is not enough space for the package")]
+    NoSpace = 2,
+    /// Out of RAM.
+    #[error("there is not enough memory")]
+    OutOfMemory = 3,
+    /// Connection lost.
+    #[error("the download was cut off")]
+    ConnectionLost = 4,
+    /// Integrity check failure.
+    #[error("the package is damaged")]
+    Integrity = 5,
+    /// Unsupported package type.
+    #[error("the package is none for this machine")]
+    PackageType = 6,
+    /// Invalid URI.
+    #[error("the URI is invalid")]
+    InvalidUri = 7,
+    /// Firmware update failed.
+    #[error("the update has failed")]
+    UpdateFailed = 8,
+    /// Unsupported protocol.
+    #[error("the URI's protocol is not supported")]
+    Protocol = 9,
+    /// Cancelled.
+    #[error("the update was cancelled")]
+    Cancelled = 10,
+    /// Deferred.
+    #[error("the update was put off")]
+    Deferred = 11,
+}
+
+impl UpdateResult {
+    const ALL: [Self; 12] = [
+        Self::Initial,
+        Self::Success,
+        Self::NoSpace,
+        Self::OutOfMemory,
+        Self::ConnectionLost,
+        Self::Integrity,
+        Self::PackageType,
+        Self::InvalidUri,
+        Self::UpdateFailed,
+        Self::Protocol,
+        Self::Cancelled,
+        Self::Deferred,
+    ];
+
+    /// The result of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether it tells of something that went wrong.
+    pub fn is_failure(self) -> bool {
+        !matches!(self, Self::Initial | Self::Success | Self::Cancelled | Self::Deferred)
+    }
+}
+
+/// How much an update matters (5/0/11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Critical.
+    Critical = 0,
+    /// Mandatory: the default.
+    Mandatory = 1,
+    /// Optional.
+    Optional = 2,
+}
+
+impl Severity {
+    /// The severity of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Critical, Self::Mandatory, Self::Optional].get(usize::from(number)).copied()
+    }
+}
+
+/// Object 5 on a disk. It needs a tokio runtime around it, from [`Builder::open`] on.
+pub struct Firmware<D: Disk = FileSystem> {
+    core: Arc<Core<D>>,
+    resources: Vec<ResourceId>,
+    worker: AbortHandle,
+}
+
+/// Makes a [`Firmware`].
+#[must_use]
+pub struct Builder {
+    installer: Box<dyn Installer>,
+    definition: &'static ObjectDefinition,
+    deferral: Option<Deferral>,
+}
+
+impl Firmware {
+    /// The object over this installer.
+    pub fn builder(installer: impl Installer) -> Builder {
+        Builder { installer: Box::new(installer), definition: &id::DEFINITION, deferral: None }
+    }
+}
+
+impl Builder {
+    /// The version of the object; the newest by default. [`V1_0`](id::V1_0) is the one for LwM2M 1.0.
+    pub fn definition(mut self, definition: &'static ObjectDefinition) -> Self {
+        self.definition = definition;
+        self
+    }
+
+    /// What is asked, when a server wants an update installed, whether it is to be put off: for the time that the server permits
+    /// (5/0/13), after which it is installed without a question. Without this nothing is ever put off, and 5/0/13 is not offered.
+    pub fn deferral(mut self, defers: impl Fn(Severity) -> bool + Send + Sync + 'static) -> Self {
+        self.deferral = Some(Box::new(defers));
+        self
+    }
+
+    /// The object as it was left in `folder`, which is its own, and is created if need be. Blocks for as long as it takes to read a
+    /// small file. An installation that was begun is followed from here on.
+    ///
+    /// # Errors
+    /// When the folder or its files cannot be used. A damaged record is told of in the log, and the object begins anew.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn open(self, folder: impl Into<PathBuf>) -> Result<Firmware, StoreError> {
+        self.open_on(FileSystem, folder)
+    }
+
+    /// The same on another disk.
+    ///
+    /// # Errors
+    /// As for [`open`](Builder::open).
+    ///
+    /// # Panics
+    /// As [`open`](Builder::open) does.
+    pub fn open_on<D: Disk>(self, disk: D, folder: impl Into<PathBuf>) -> Result<Firmware<D>, StoreError> {
+        let store = Store::open(disk, folder)?;
+        let (orders, ordered) = unbounded_channel();
+        let offered = |resource: &ResourceId| *resource != id::MAXIMUM_DEFER_PERIOD || self.deferral.is_some();
+        let resources = self.definition.resources.iter().map(|resource| resource.id).filter(offered).collect();
+        let core = Arc::new(Core::load(store, self.definition, self.installer, self.deferral, orders)?);
+        let worker = tokio::spawn(worker::run(Arc::clone(&core), ordered)).abort_handle();
+        Ok(Firmware { core, resources, worker })
+    }
+}
+
+impl<D: Disk> Drop for Firmware<D> {
+    fn drop(&mut self) {
+        self.worker.abort();
+    }
+}
+
+impl<D: Disk> Firmware<D> {
+    /// The state and the result.
+    pub fn state(&self) -> (State, UpdateResult) {
+        let machine = self.core.machine();
+        (machine.state(), machine.result)
+    }
+
+    fn value(&self, resource: ResourceId) -> Option<Resource> {
+        let machine = self.core.machine();
+        let package = machine.image().map(|image| &image.package);
+        Some(match resource {
+            id::PACKAGE_URI => machine.uri.as_str().into(),
+            id::STATE => (machine.state() as i64).into(),
+            id::UPDATE_RESULT => (machine.result as i64).into(),
+            id::PKG_NAME => package?.name.as_deref()?.into(),
+            id::PKG_VERSION => package?.version.as_deref()?.into(),
+            id::FIRMWARE_UPDATE_PROTOCOL_SUPPORT => Resource::multiple::<i64>([]),
+            id::FIRMWARE_UPDATE_DELIVERY_METHOD => PUSH_ONLY.into(),
+            id::SEVERITY => (machine.settings.severity as i64).into(),
+            id::LAST_STATE_CHANGE_TIME => Value::Time(i64::try_from(machine.changed?).ok()?).into(),
+            id::MAXIMUM_DEFER_PERIOD => Value::Unsigned(machine.settings.defer_period.into()).into(),
+            id::AUTOMATIC_UPGRADE_AT_DOWNLOAD => machine.settings.automatic.into(),
+            _ => return None,
+        })
+    }
+
+    /// What a request writes, as what happens to the machine.
+    fn inputs(&self, set: &WriteSet) -> Result<Vec<Input>> {
+        let mut settings = self.core.machine().settings;
+        let mut inputs = Vec::new();
+        if set.replaced().next().is_some() {
+            settings = machine::Machine::default().settings;
+        }
+        let before = self.core.machine().settings;
+        for write in set.iter() {
+            let value = write.value.value().ok_or_else(|| Error::bad_request("a single value is expected"))?;
+            match (write.resource, value) {
+                (id::PACKAGE_URI, Value::String(uri)) if is_reset(uri.as_bytes()) => inputs.push(Input::Reset),
+                (id::PACKAGE_URI, Value::String(uri)) => inputs.push(Input::Uri(uri.to_string())),
+                (id::PACKAGE, Value::Opaque(package)) if is_reset(package) && package.len() <= 1 => {
+                    inputs.push(Input::Reset);
+                }
+                (id::PACKAGE, _) => return Err(Error::bad_request("a package is written to /5/0/0")),
+                (resource, value) => setting(&mut settings, resource, value)?,
+            }
+        }
+        if settings != before {
+            inputs.insert(0, Input::Set(settings));
+        }
+        Ok(inputs)
+    }
+
+    /// Stores a package that is being pushed, of which `first` is there.
+    async fn store(&self, serial: u64, mut download: Body<D>, first: Vec<u8>, body: &mut Incoming) -> Result<()> {
+        let mut block = first;
+        let mut said = Instant::now();
+        loop {
+            if !self.core.downloads(serial) {
+                return Err(Error::Incomplete);
+            }
+            let written = blocking(move || download.write(&block).map(|()| download)).await;
+            download = self.stored(serial, written).await?;
+            if said.elapsed() >= PROGRESS {
+                said = Instant::now();
+                let of = body.size().map(|size| format!(" of {size}")).unwrap_or_default();
+                tracing::info!("firmware: {}{of} bytes of the package have come", download.length());
+            }
+            match body.next().await {
+                Ok(Some(bytes)) => block = bytes.to_vec(),
+                Ok(None) => break,
+                Err(aborted) => {
+                    let _ = self.core.take(Input::Lost(serial, UpdateResult::ConnectionLost)).await;
+                    return Err(aborted.into());
+                }
+            }
+        }
+        let finished = blocking(move || download.finish()).await;
+        let digest = self.stored(serial, finished).await?;
+        self.received(serial, digest).await
+    }
+
+    /// What was to be stored; if that has failed, the download has.
+    async fn stored<T>(&self, serial: u64, stored: Result<T, BodyError>) -> Result<T> {
+        let error = match stored {
+            Ok(stored) => return Ok(stored),
+            Err(error) => error,
+        };
+        tracing::error!("firmware: the package cannot be stored: {error}");
+        let (result, answer) = match error {
+            BodyError::NoSpace { .. } | BodyError::Full => (UpdateResult::NoSpace, Error::TooLarge),
+            BodyError::Disk(error) => (UpdateResult::UpdateFailed, error.into()),
+        };
+        let _ = self.core.take(Input::Lost(serial, result)).await;
+        Err(answer)
+    }
+
+    /// A package is there, whole and synced. If the installer does not want it, the server sees that in the result.
+    async fn received(&self, serial: u64, digest: Digest) -> Result<()> {
+        let image = Image { digest, package: Package::default() };
+        let input = match self.core.installer.inspect(&self.core.update(serial, &image)).await {
+            Ok(package) => Input::Received(serial, Image { digest, package }),
+            Err(failure) => {
+                tracing::error!("firmware: {failure}");
+                Input::Lost(serial, failure.result)
+            }
+        };
+        if let Some(Work::Install) = self.core.take(input).await? {
+            self.core.order(worker::LEAVE, Work::Install);
+        }
+        Ok(())
+    }
+}
+
+/// The delivery method (5/0/9) of what only takes a push.
+const PUSH_ONLY: i64 = 1;
+
+/// An empty value, or one that begins with NUL as the predecessors of this client took it.
+fn is_reset(value: &[u8]) -> bool {
+    matches!(value, [] | [0, ..])
+}
+
+fn setting(settings: &mut Settings, resource: ResourceId, value: &Value) -> Result<()> {
+    let out_of_range = || Error::bad_request("out of range");
+    match (resource, value) {
+        (id::SEVERITY, Value::Integer(number)) => {
+            let severity = u8::try_from(*number).ok().and_then(Severity::from_number);
+            settings.severity = severity.ok_or_else(out_of_range)?;
+        }
+        (id::MAXIMUM_DEFER_PERIOD, Value::Unsigned(seconds)) => {
+            settings.defer_period = u32::try_from(*seconds).map_err(|_| out_of_range())?;
+        }
+        (id::AUTOMATIC_UPGRADE_AT_DOWNLOAD, Value::Boolean(automatic)) => settings.automatic = *automatic,
+        _ => return Err(Error::MethodNotAllowed),
+    }
+    Ok(())
+}
+
+impl<D: Disk> Object for Firmware<D> {
+    fn definition(&self) -> &ObjectDefinition {
+        self.core.definition
+    }
+
+    fn resources(&self, _: InstanceId) -> &[ResourceId] {
+        &self.resources
+    }
+
+    fn streamed(&self) -> &[ResourceId] {
+        &[id::PACKAGE]
+    }
+
+    async fn read(&self, _: InstanceId, resource: ResourceId) -> Result<Resource> {
+        self.value(resource).ok_or(Error::NotFound)
+    }
+
+    async fn stage(&self, set: &WriteSet) -> Result<Staged<'_>> {
+        let inputs = self.inputs(set)?;
+        // What cannot be taken now is refused before anything is changed.
+        let mut machine = self.core.machine();
+        for input in inputs.clone() {
+            machine = machine.step(None, input).map_err(core::Refused::Rejected)?.0;
+        }
+        Ok(Staged::new(async move {
+            for input in inputs {
+                self.core.take(input).await?;
+            }
+            Ok(())
+        }))
+    }
+
+    async fn execute(&self, _: InstanceId, resource: ResourceId, _: Arguments) -> Result<After> {
+        match resource {
+            id::UPDATE => {
+                let severity = self.core.machine().settings.severity;
+                let later = self.core.deferral.as_ref().is_some_and(|defers| defers(severity));
+                let work = self.core.take(Input::Update { later }).await?;
+                let core = Arc::clone(&self.core);
+                Ok(match work {
+                    Some(Work::Install) => After::reply(async move { core.order(Duration::ZERO, Work::Install) }),
+                    _ => After::default(),
+                })
+            }
+            id::CANCEL => {
+                self.core.take(Input::Cancel).await?;
+                Ok(After::default())
+            }
+            _ => Err(Error::MethodNotAllowed),
+        }
+    }
+
+    async fn receive(&self, _: &Path, body: &mut Incoming) -> Result<()> {
+        let first = body.next().await?.map(<[u8]>::to_vec).unwrap_or_default();
+        // Only the last block of a body can be that short.
+        if first.len() <= 1 && is_reset(&first) {
+            self.core.take(Input::Reset).await?;
+            return Ok(());
+        }
+        let (serial, download) = self.core.begin_push(body.size()).await?;
+        let download = self.stored(serial, download).await?;
+        self.store(serial, download, first, body).await
+    }
+
+    fn watch(&self, _: &[Path], changes: Changes) {
+        self.core.watch(changes);
+    }
+}
+
+impl<D: Disk> fmt::Debug for Firmware<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Firmware").field("machine", &self.core.machine()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("definition", &self.definition.id).finish_non_exhaustive()
+    }
+}
+
+fn path(resource: ResourceId) -> Path {
+    Path::object(id::OBJECT_ID).instance(0).resource(resource)
+}

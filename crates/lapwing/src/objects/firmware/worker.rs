@@ -1,0 +1,117 @@
+//! What goes on beside the servers' requests: installing, waiting, rebooting.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+use super::core::{Core, Order, Refused};
+use super::machine::{Image, Input, Phase, Reject, Step, Work};
+use super::{BoxFuture, Confirmation, Failure, Installed, UpdateResult};
+use crate::driver::Disk;
+
+/// So long an update that nobody waits for gives the notification of its state to leave, and the answer to the package's last block.
+pub(super) const LEAVE: Duration = Duration::from_secs(3);
+
+/// Does what is ordered, one thing at a time: a new order ends what was being done.
+pub(super) async fn run<D: Disk>(core: Arc<Core<D>>, mut orders: UnboundedReceiver<Order>) {
+    let mut activity: BoxFuture<'static, ()> = Box::pin(std::future::pending());
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some((delay, work)) => {
+                    let core = Arc::clone(&core);
+                    activity = Box::pin(async move {
+                        sleep(delay).await;
+                        perform(core, work).await;
+                    });
+                }
+                None => return,
+            },
+            () = &mut activity => activity = Box::pin(std::future::pending()),
+        }
+    }
+}
+
+async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
+    let machine = core.machine();
+    let serial = machine.serial;
+    match (work, machine.phase) {
+        (Work::Pull, _) => report(&core, Input::Lost(serial, unsupported(&machine.uri))).await,
+        (Work::Defer(seconds), _) => {
+            sleep(Duration::from_secs(seconds.into())).await;
+            if let Some(Work::Install) = take(&core, Input::Due(serial)).await {
+                core.order(LEAVE, Work::Install);
+            }
+        }
+        (Work::Install, Phase::Updating { image, step: Step::Intended }) => install(&core, serial, &image).await,
+        (Work::Resume, Phase::Updating { image, .. }) => {
+            let resumed = core.installer.resume(&core.update(serial, &image)).await;
+            let unknown =
+                || Err(Failure::new("it is not known what became of the installation: it is not begun again"));
+            end(&core, serial, resumed.unwrap_or_else(unknown)).await;
+        }
+        (Work::Reboot, Phase::Updating { .. }) => reboot(&core, serial).await,
+        (Work::Confirm, Phase::Updating { image, step: Step::Rebooting(memory) }) => {
+            match core.installer.confirm(&core.update(serial, &image), &memory).await {
+                Confirmation::Pending => reboot(&core, serial).await,
+                Confirmation::Running => end(&core, serial, Ok(Installed::Done)).await,
+                Confirmation::Failed(failure) => end(&core, serial, Err(failure)).await,
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Gives the package to the installer, if it still is what was received.
+async fn install<D: Disk>(core: &Core<D>, serial: u64, image: &Image) {
+    let update = core.update(serial, image);
+    let ended = if core.is_intact(image).await {
+        core.installer.install(&update).await
+    } else {
+        let reason = "the package on the disk is no longer what was received";
+        Err(Failure::new(reason).with_result(UpdateResult::Integrity))
+    };
+    end(core, serial, ended).await;
+}
+
+async fn reboot<D: Disk>(core: &Core<D>, serial: u64) {
+    tracing::info!("firmware: rebooting into what was installed");
+    if let Err(reason) = core.installer.reboot().await {
+        end(core, serial, Err(Failure::new(format!("no reboot: {reason}")))).await;
+    }
+}
+
+async fn end<D: Disk>(core: &Core<D>, serial: u64, ended: Result<Installed, Failure>) {
+    if let Err(failure) = &ended {
+        tracing::error!("firmware: {failure}");
+    }
+    report(core, Input::Ended(serial, ended)).await;
+}
+
+async fn report<D: Disk>(core: &Core<D>, input: Input) {
+    take(core, input).await;
+}
+
+async fn take<D: Disk>(core: &Core<D>, input: Input) -> Option<Work> {
+    match core.take(input).await {
+        Ok(work) => work,
+        // It was reset or cancelled meanwhile.
+        Err(Refused::Rejected(Reject::Outdated)) => None,
+        Err(refused) => {
+            tracing::error!(?refused, "firmware: news that could not be taken");
+            None
+        }
+    }
+}
+
+/// What a server is told of a URI, none of which can be fetched.
+fn unsupported(uri: &str) -> UpdateResult {
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|each| each.is_ascii_alphanumeric() || "+-.".contains(each))
+    };
+    if scheme.is_some_and(is_scheme) { UpdateResult::Protocol } else { UpdateResult::InvalidUri }
+}

@@ -1,0 +1,3 @@
+//! Objects that Lapwing brings along, over small traits that an application implements.
+
+pub mod firmware;
