@@ -11,9 +11,9 @@ const VARIABLE: &str = "LAPWING_LOG";
 pub(crate) const QUIET: &str =
     "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn";
 
-/// The same, and what becomes of the registration.
+/// The same, and what becomes of the registration and of updates.
 pub(crate) const AGENT: &str = "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn,\
-     lapwing_gateway=info";
+     lapwing::objects=info,lapwing_gateway=info";
 
 /// Starts logging; `default` is the filter where the environment has none that can be used.
 pub(crate) fn start(default: &str) {

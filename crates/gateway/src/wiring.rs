@@ -1,15 +1,19 @@
 //! The one place that sees both back-ends and objects.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
-use lapwing::definitions::{connectivity_monitoring, device};
+use lapwing::definitions::{connectivity_monitoring, device, firmware_update};
+use lapwing::objects::firmware::Firmware;
+use lapwing::store::StoreError;
 
 use crate::backend::netlink::Netlink;
 use crate::backend::procfs::Procfs;
+use crate::backend::script::Script;
 use crate::backend::systemd::RebootCommand;
-use crate::config::{DeviceConfig, Version};
-use crate::objects::{Connectivity, Device, DeviceValues};
+use crate::config::{DeviceConfig, FirmwareConfig, Version};
+use crate::objects::{Connectivity, Device, DeviceValues, Installation};
 use crate::platform::Network;
 
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
@@ -66,4 +70,28 @@ pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAd
         }
     }
     Objects { device, connectivity, network }
+}
+
+/// Object 5, which keeps its things in a folder of the state folder. To be called inside a tokio runtime, which then drives it.
+///
+/// # Errors
+/// When the state folder cannot be used.
+pub fn firmware(
+    config: FirmwareConfig,
+    reboot_command: Vec<String>,
+    version: Version,
+    state: &Path,
+) -> Result<Firmware, StoreError> {
+    let folder = state.join("firmware");
+    let installation = Installation {
+        updater: Arc::new(Script::new(config.program, config.result, folder.join("runs"))),
+        supervisor: Arc::new(RebootCommand::new(reboot_command)),
+        host: Arc::new(Procfs::new()),
+        confirm: config.confirm,
+    };
+    let definition = match version {
+        Version::V1_0 => &firmware_update::V1_0,
+        Version::V1_1 => &firmware_update::V1_2,
+    };
+    Firmware::builder(installation).definition(definition).open(folder)
 }

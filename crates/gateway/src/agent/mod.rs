@@ -38,6 +38,9 @@ pub enum AgentError {
     /// The client could not begin.
     #[error(transparent)]
     Run(#[from] lapwing::RunError),
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    Store(#[from] lapwing::store::StoreError),
 }
 
 impl Agent {
@@ -50,6 +53,14 @@ impl Agent {
         let trust_anchors = config.trust_anchors()?;
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
         let version = config.version.unwrap_or_default();
+        let firmware = match (config.firmware, &config.state) {
+            (None, _) => None,
+            (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
+            (Some(firmware), Some(state)) => {
+                let reboot = config.device.reboot_command.clone();
+                Some(wiring::firmware(firmware, reboot, version, state)?)
+            }
+        };
         let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
         let Objects { device, connectivity, network } = wiring::objects(config.device, version, address).await;
         let mut builder = Client::builder(endpoint.clone())
@@ -74,6 +85,9 @@ impl Agent {
         let updates = connectivity.as_ref().map(Connectivity::updates);
         if let Some(connectivity) = connectivity {
             builder = builder.object(connectivity);
+        }
+        if let Some(firmware) = firmware {
+            builder = builder.object(firmware);
         }
         let client = builder.build()?;
         let handle = client.handle();

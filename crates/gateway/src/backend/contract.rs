@@ -73,6 +73,8 @@ async fn netlink_keeps_the_network_contract() {
 
 /// `works` reboots by making `mark` exist; `fails` cannot.
 async fn supervisor_contract(works: &dyn Supervisor, mark: &std::path::Path, fails: &[&dyn Supervisor]) {
+    let boot = works.boot().await.unwrap();
+    assert!(!boot.is_empty() && !boot.contains('\n') && boot == works.boot().await.unwrap(), "{boot:?}");
     assert!(!mark.exists());
     works.reboot().await.unwrap();
     assert!(mark.exists());

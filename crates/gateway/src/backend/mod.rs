@@ -2,6 +2,7 @@
 
 pub mod netlink;
 pub mod procfs;
+pub mod script;
 pub mod systemd;
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use crate::platform::{BoxFuture, Error, Result, Supervisor};
 /// What reboots the machine when nothing else is configured.
 pub const DEFAULT_REBOOT_COMMAND: [&str; 2] = ["systemctl", "reboot"];
 
+/// The kernel makes a new one each time that it starts.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Runs a command to reboot: its program and arguments, without a shell.
 #[derive(Debug, Clone)]
 pub struct RebootCommand {
@@ -50,6 +53,13 @@ impl Supervisor for RebootCommand {
             }
             let said = String::from_utf8_lossy(&output.stderr);
             Err(Error::failed(what(), format!("{}: {}", output.status, said.trim())))
+        })
+    }
+
+    fn boot(&self) -> BoxFuture<'_, Result<String>> {
+        Box::pin(async {
+            let id = tokio::fs::read_to_string(BOOT_ID).await.map_err(|error| Error::failed(BOOT_ID, error))?;
+            Ok(id.trim().to_owned())
         })
     }
 }

@@ -28,6 +28,11 @@
 //! power-sources = ["dc"]
 //! current-time-writable = false              # may a server set the clock?
 //! reboot-command = ["systemctl", "reboot"]
+//!
+//! [firmware]                                 # object 5, where there is a `state` folder
+//! program = ["/usr/sbin/install-image"]      # and its arguments; it gets the path of the image behind them
+//! result = "posix"                           # exit code 0 is success; "ig60": the code is the result of the update
+//! confirm = "reboot"                         # reboots and compares the version; "now", the default with "ig60", does not
 //! ```
 //!
 //! Instead of the pre-shared key, certificates or raw public keys:
@@ -52,6 +57,7 @@
 //! the key, the value and what was expected. Names of files begin in the folder of the configuration unless they are absolute.
 
 pub mod factory;
+mod firmware;
 mod read;
 mod secret;
 mod security;
@@ -65,6 +71,7 @@ use lapwing::{BootstrapAccount, ServerAccount, ServerUri, ShortServerId};
 use lapwing_lwm2m::account::UriError;
 use zeroize::Zeroizing;
 
+pub use self::firmware::FirmwareConfig;
 use self::read::Section;
 pub use self::secret::{Secret, SecretSource, read_secret};
 pub use self::security::{SecurityConfig, read_certificates, read_identity, read_preshared_key};
@@ -101,6 +108,8 @@ pub struct Config {
     pub connection_id: Option<bool>,
     /// Values of object 3.
     pub device: DeviceConfig,
+    /// How firmware is installed; without it there is no object 5.
+    pub firmware: Option<FirmwareConfig>,
 }
 
 /// Values of the Device object that the configuration sets, and what a server may do to it.
@@ -338,6 +347,7 @@ impl Config {
             unknown_time: root.text("unknown-time", unknown_time)?,
             connection_id: root.boolean("connection-id")?,
             device: DeviceConfig::read(root.section("device")?)?,
+            firmware: root.section("firmware")?.map(FirmwareConfig::read).transpose()?,
         };
         root.text("binding", binding)?;
         root.finish()?;
@@ -431,8 +441,7 @@ impl DeviceConfig {
         config.software_version = section.string("software-version")?;
         config.power_sources = section.list("power-sources", POWER_SOURCES_EXPECTED, power_kind)?;
         config.current_time_writable = section.boolean("current-time-writable")?.unwrap_or(false);
-        let program = |word: &str| Some(word.to_owned());
-        if let Some(command) = section.list("reboot-command", "a list of a program and its arguments", program)? {
+        if let Some(command) = section.command("reboot-command")? {
             config.reboot_command = command;
         }
         section.finish()?;

@@ -116,6 +116,11 @@ impl Section {
         })
     }
 
+    /// A program and its arguments.
+    pub(super) fn command(&mut self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
+        self.list(key, "a list of a program and its arguments", |word| Some(word.to_owned()))
+    }
+
     /// A table inside this one.
     pub(super) fn section(&mut self, key: &'static str) -> Result<Option<Section>, ConfigError> {
         let table = self.take(key, "a table", |value| value.as_table().cloned())?;

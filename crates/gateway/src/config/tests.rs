@@ -1,6 +1,8 @@
 use lapwing::credentials::{CertificateUsage, CipherSuite};
 
 use super::*;
+use crate::backend::script::ExitCode;
+use crate::platform::Confirm;
 
 /// The example of the module's documentation.
 const EXAMPLE: &str = include_str!("mod.rs");
@@ -51,6 +53,32 @@ fn the_documented_example_is_taken_and_names_every_key() {
         reboot_command: vec!["systemctl".into(), "reboot".into()],
     };
     assert_eq!(config.device, device);
+    let program = vec!["/usr/sbin/install-image".into()];
+    let firmware = FirmwareConfig { program, result: ExitCode::Posix, confirm: Confirm::Reboot };
+    assert_eq!(config.firmware, Some(firmware));
+}
+
+#[test]
+fn how_firmware_is_installed_is_told_or_refused() {
+    let firmware = |text: &str| parse(&format!("[firmware]\n{text}"));
+    let taken = |text: &str| firmware(text).unwrap().firmware.map(|firmware| (firmware.result, firmware.confirm));
+    assert_eq!(taken("program = ['a']"), Some((ExitCode::Posix, Confirm::Reboot)));
+    assert_eq!(taken("program = ['a']\nresult = 'ig60'"), Some((ExitCode::Ig60, Confirm::Now)));
+    assert_eq!(taken("program = ['a']\nconfirm = 'now'"), Some((ExitCode::Posix, Confirm::Now)));
+    assert_eq!(parse("").unwrap().firmware, None);
+    for (text, why) in [
+        ("", "`firmware.program` is missing"),
+        ("program = []", "`firmware.program` = []: expected a list of a program and its arguments"),
+        ("program = ['a']\nresult = 'bash'", "`firmware.result` = \"bash\": expected \"posix\" or \"ig60\""),
+        ("program = ['a']\nconfirm = 1", "`firmware.confirm` = 1: expected \"now\" or \"reboot\""),
+        ("programm = ['a']", "`firmware.program` is missing"),
+        (
+            "program = ['a']\ncofirm = 'now'",
+            "unknown key `firmware.cofirm`; the nearest known one is `firmware.confirm`",
+        ),
+    ] {
+        assert_eq!(firmware(text).unwrap_err().to_string(), why, "{text}");
+    }
 }
 
 #[test]

@@ -5,10 +5,12 @@
 mod connectivity;
 mod device;
 mod error_codes;
+mod firmware;
 mod sampler;
 
 pub use connectivity::{Connectivity, ConnectivityUpdates};
 pub use device::{Device, DeviceValues};
+pub use firmware::Installation;
 
 use lapwing::{Error, Path};
 

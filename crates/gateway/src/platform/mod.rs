@@ -5,11 +5,13 @@
 mod host;
 mod network;
 mod supervisor;
+mod updater;
 
 pub use futures_util::future::BoxFuture;
 pub use host::{Host, Identity, Memory, PowerKind, PowerSource, Time, Versions};
 pub use network::{Bearer, DefaultRoute, Link, LinkAddress, LinkId, Network};
 pub use supervisor::Supervisor;
+pub use updater::{Confirm, Updater};
 
 /// Why a platform could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -74,6 +74,9 @@ impl Supervisor for Machine {
     fn reboot(&self) -> BoxFuture<'_, platform::Result<()>> {
         Box::pin(async { Ok(()) })
     }
+    fn boot(&self) -> BoxFuture<'_, platform::Result<String>> {
+        Box::pin(async { Ok("a boot".into()) })
+    }
 }
 
 async fn device(machine: &Arc<Machine>, values: DeviceValues) -> Device {

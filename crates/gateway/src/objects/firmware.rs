@@ -1,0 +1,110 @@
+//! How the agent installs firmware: an [`Updater`] writes it, and where that is configured, a reboot shows whether it runs.
+
+use std::sync::Arc;
+
+use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Update};
+
+use crate::platform::{Confirm, Host, Supervisor, Updater};
+
+/// The installer of object 5.
+pub struct Installation {
+    /// Writes the image.
+    pub updater: Arc<dyn Updater>,
+    /// Reboots.
+    pub supervisor: Arc<dyn Supervisor>,
+    /// Knows which version runs.
+    pub host: Arc<dyn Host>,
+    /// When an update has succeeded.
+    pub confirm: Confirm,
+}
+
+/// What is remembered over a reboot.
+#[derive(Debug, PartialEq, Eq)]
+struct Before {
+    boot: String,
+    /// Of the firmware, as far as it was known.
+    version: Option<String>,
+}
+
+impl Before {
+    /// The name of a boot has no line breaks, and a version need not be restored exactly to be compared.
+    fn to_bytes(&self) -> Vec<u8> {
+        let version = self.version.as_ref().map(|version| format!("\n{version}")).unwrap_or_default();
+        format!("{}{version}", self.boot).into_bytes()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        match text.split_once('\n') {
+            Some((boot, version)) => Self { boot: boot.to_owned(), version: Some(version.to_owned()) },
+            None => Self { boot: text.into_owned(), version: None },
+        }
+    }
+}
+
+impl Installation {
+    async fn present(&self) -> Result<Before, Failure> {
+        let boot = self.supervisor.boot().await.map_err(|error| Failure::new(error.to_string()))?;
+        let version = self.host.versions().await.map_err(|error| Failure::new(error.to_string()))?.firmware;
+        Ok(Before { boot, version })
+    }
+
+    /// What runs now, where that is compared later.
+    async fn before(&self) -> Result<Option<Before>, Failure> {
+        match self.confirm {
+            Confirm::Now => Ok(None),
+            Confirm::Reboot => self.present().await.map(Some),
+        }
+    }
+
+    async fn compare(&self, memory: &[u8]) -> Confirmation {
+        let before = Before::from_bytes(memory);
+        let failed = |reason: String| Confirmation::Failed(Failure::new(reason));
+        match self.present().await {
+            Err(failure) => Confirmation::Failed(failure),
+            Ok(now) if now.boot == before.boot => Confirmation::Pending,
+            Ok(Before { version: None, .. }) => failed("the machine does not say which firmware runs".to_owned()),
+            Ok(now) if now.version != before.version => {
+                tracing::info!("firmware: {} runs now", now.version.unwrap_or_default());
+                Confirmation::Running
+            }
+            Ok(now) => failed(format!("after the reboot {} runs, as before", now.version.unwrap_or_default())),
+        }
+    }
+}
+
+fn installed(before: Option<Before>) -> Installed {
+    before.map_or(Installed::Done, |before| Installed::AfterReboot(before.to_bytes()))
+}
+
+impl Installer for Installation {
+    fn install<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Result<Installed, Failure>> {
+        Box::pin(async {
+            let before = self.before().await?;
+            self.updater.install(update.number, &update.image).await?;
+            Ok(installed(before))
+        })
+    }
+
+    fn resume<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Option<Result<Installed, Failure>>> {
+        Box::pin(async {
+            let ended = self.updater.resume(update.number).await?;
+            let before = match ended {
+                Ok(()) => self.before().await,
+                Err(failure) => Err(failure),
+            };
+            Some(before.map(installed))
+        })
+    }
+
+    fn reboot(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async { self.supervisor.reboot().await.map_err(|error| error.to_string()) })
+    }
+
+    fn confirm<'a>(&'a self, _: &'a Update, memory: &'a [u8]) -> BoxFuture<'a, Confirmation> {
+        Box::pin(self.compare(memory))
+    }
+}
+
+#[cfg(test)]
+mod tests;
