@@ -14,6 +14,9 @@ use crate::{
     model::{DefinitionRef, Level, Node, ObjectDefinition, ObjectId, Path},
 };
 
+/// Longer payloads are given to the peer block by block: at most what [`peer::Config::max_body`] is by default.
+const LONG_BODY: usize = 32 * 1024;
+
 /// What the answer to a request is made of, to understand it by.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
@@ -134,6 +137,11 @@ impl Prepared {
     /// A request that ends an observation has the options of the one that began it (RFC 7641 section 3.6).
     pub(super) fn accept_also(&mut self, format: Option<ContentFormat>) {
         self.accept = format.or(self.accept);
+    }
+
+    /// The payload, where it is longer than a peer takes in one piece.
+    pub(super) fn long_body(&self) -> Option<Arc<[u8]>> {
+        (self.body.len() > LONG_BODY).then(|| self.body.as_slice().into())
     }
 
     /// Hands the message to `send`.

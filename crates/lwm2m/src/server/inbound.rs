@@ -33,7 +33,17 @@ const MAX_ATTRIBUTES: usize = 4 * 1024;
 enum Heard {
     Call(ExchangeId, Result<Call, Refusal>),
     Upload(ExchangeId, Result<(), Refusal>),
-    Answer { request: peer::RequestId, result: Result<Response, RequestError>, goes_on: bool },
+    Answer {
+        request: peer::RequestId,
+        result: Result<Response, RequestError>,
+        goes_on: bool,
+    },
+    /// A block of what is being sent is wanted.
+    Wanted {
+        request: peer::RequestId,
+        offset: u64,
+        length: usize,
+    },
     Nothing,
 }
 
@@ -48,7 +58,8 @@ impl Heard {
                 Heard::Answer { request, result: owner.shape.understand(&response), goes_on }
             }
             Event::Failed { request, why } => Heard::Answer { request, result: Err(why.into()), goes_on: false },
-            // Nothing is streamed, no answer's settling is asked for, nobody observes this server.
+            Event::PullRequest { request, offset, length } => Heard::Wanted { request, offset, length },
+            // Nothing that comes is streamed, no answer's settling is asked for, nobody observes this server.
             _ => Heard::Nothing,
         }
     }
@@ -134,8 +145,18 @@ impl Server {
                 }
             }
             Heard::Answer { request, result, goes_on } => self.answered(from, request, result, goes_on),
+            Heard::Wanted { request, offset, length } => self.supply(from, request, offset, length),
             Heard::Nothing => {}
         }
+    }
+
+    fn supply(&mut self, to: Remote, request: peer::RequestId, offset: u64, length: usize) {
+        let now = self.now.elapsed;
+        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(to) else { return };
+        let Some(body) = owners.get(&request).and_then(|owner| owner.body.as_ref()) else { return };
+        let rest = usize::try_from(offset).ok().and_then(|offset| body.get(offset..)).unwrap_or_default();
+        let (block, after) = rest.split_at(length.min(rest.len()));
+        peer.supply_request(now, request, offset, block, after.is_empty());
     }
 
     fn serve(&mut self, from: Remote, exchange: ExchangeId, call: Result<Call, Refusal>) {

@@ -20,6 +20,8 @@ pub(super) struct Owner {
     pub(super) observation: Option<(Arc<str>, Path)>,
     /// How to read what comes.
     pub(super) shape: Shape,
+    /// What is sent, where it is asked for block by block.
+    pub(super) body: Option<Arc<[u8]>>,
 }
 
 /// Where an open request is.
@@ -130,7 +132,10 @@ impl Server {
     fn send(&mut self, remote: Remote, prepared: &Prepared, owner: Owner) -> Option<peer::RequestId> {
         let now = self.now.elapsed;
         let slot = self.endpoint.use_slot(remote)?;
-        let request = prepared.send(|outgoing| slot.peer.request(now, outgoing));
+        let request = prepared.send(|outgoing| match &owner.body {
+            Some(body) => slot.peer.request(now, outgoing.streamed_body(Some(body.len() as u64))),
+            None => slot.peer.request(now, outgoing),
+        });
         slot.owners.insert(request, owner);
         Some(request)
     }
@@ -223,6 +228,6 @@ impl Server {
 
 impl Owner {
     fn of(prepared: &Prepared, request: Option<RequestId>) -> Owner {
-        Owner { request, observation: None, shape: prepared.shape.clone() }
+        Owner { request, observation: None, shape: prepared.shape.clone(), body: prepared.long_body() }
     }
 }
