@@ -68,7 +68,8 @@ impl Incoming {
         self.format
     }
 
-    /// The size of the whole body in bytes if the server told (Size1, RFC 7959 section 4): an indication that may be wrong.
+    /// The size of the whole value in bytes if the server told: by Size1 (RFC 7959 section 4), an indication that may be wrong, or by
+    /// the header of a TLV, where more or fewer bytes are a damaged body.
     pub fn size(&self) -> Option<u64> {
         self.size
     }

@@ -303,6 +303,34 @@ async fn a_package_may_come_as_tlv_or_by_post() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_package_in_a_tlv_comes_block_by_block_without_its_header() {
+    let (disk, machine) = world();
+    let mut scene = Scene::new(&disk, &machine).await;
+    let path = Path::object(5).instance(0).resource(0);
+    let package: Vec<u8> = (0..100_000_u32).map(|number| number as u8).collect();
+    let mut body = Vec::new();
+    encode(ContentFormat::TLV, &path, &Node::single(Value::Opaque(package.clone())), &mut body).unwrap();
+    let tlv = ContentFormat::TLV.0.to_be_bytes();
+    let blocks = |body: &[u8]| body.chunks(64).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let mut last = Code::CONTINUE;
+    let all = blocks(&body);
+    for (number, block) in (0..).zip(&all) {
+        assert_eq!(last, Code::CONTINUE);
+        last = scene.block_of(number, number as usize + 1 < all.len(), &tlv, block, None).await;
+    }
+    assert_eq!(last, Code::CHANGED);
+    assert!(disk.read(IMAGE).unwrap() == package);
+    scene.write("/5/0/1", "").await;
+
+    // Fewer octets than the header says.
+    for (number, block) in (0..3).zip(blocks(&body)) {
+        last = scene.block_of(number, number < 2, &tlv, &block, None).await;
+    }
+    assert_eq!(last, Code::BAD_REQUEST);
+    scene.is(0, 5).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn lwm2m_1_0_has_what_the_first_version_of_the_object_has() {
     let (disk, machine) = world();
     let firmware = builder(&disk, &machine).definition(&V1_0).open_on(Simulated::new(&disk, None), FOLDER).unwrap();

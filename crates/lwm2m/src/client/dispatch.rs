@@ -222,7 +222,18 @@ fn write(
     }
     let format = content_format(&path, options)?;
     if body == Body::Begun {
-        return Ok(Plan::Reassemble);
+        let tlv = matches!(format, ContentFormat::TLV | ContentFormat::OLD_TLV) && view.tree.is_streamed(&path);
+        // Its header is in the first block; all that follows is the value.
+        return Ok(match format::tlv::value_of_resource(&path, request.payload).filter(|_| tlv) {
+            Some((value, length)) => Plan::Receive {
+                path,
+                format: named,
+                size: Some(length as u64),
+                first: request.payload[value..].to_vec(),
+                whole: false,
+            },
+            None => Plan::Reassemble,
+        });
     }
     let mut node = format::decode(format, &path, &object.definition, request.payload).map_err(|error| error.code())?;
     if let Node::Instance(resources) = &mut node {

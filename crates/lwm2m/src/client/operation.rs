@@ -98,7 +98,8 @@ pub enum OperationKind {
         path: Path,
         /// The format that the server named; the bytes are the resource's value as it is.
         format: Option<ContentFormat>,
-        /// Length of the body in bytes, if the server told.
+        /// Length of the value in bytes, if the server told: by Size1, which may be wrong, or by the header of a TLV, where more or
+        /// fewer bytes are a damaged body.
         size: Option<u64>,
     },
 }

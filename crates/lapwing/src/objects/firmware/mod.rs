@@ -38,10 +38,12 @@ mod record;
 mod worker;
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lapwing_coap::ContentFormat;
 use lapwing_lwm2m::client::Arguments;
 use lapwing_lwm2m::model::{InstanceId, ObjectDefinition, Path, Resource, ResourceId, Value};
 use tokio::sync::mpsc::unbounded_channel;
@@ -165,6 +167,8 @@ pub struct Firmware<D: Disk = FileSystem> {
     core: Arc<Core<D>>,
     resources: Vec<ResourceId>,
     worker: AbortHandle,
+    /// Keeps other processes out of the folder.
+    _held: Option<File>,
 }
 
 /// Makes a [`Firmware`].
@@ -200,15 +204,20 @@ impl Builder {
     /// small file. An installation that was begun is followed from here on.
     ///
     /// # Errors
-    /// When the folder or its files cannot be used. A damaged record is told of in the log, and the object begins anew.
+    /// When the folder or its files cannot be used, or another process uses them. A damaged record is told of in the log, and the object
+    /// begins anew.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn open(self, folder: impl Into<PathBuf>) -> Result<Firmware, StoreError> {
-        self.open_on(FileSystem, folder)
+        let store = Store::open(FileSystem, folder)?;
+        let folder = store.folder().to_owned();
+        let held = FileSystem.hold(&folder).map_err(|error| StoreError::Disk { path: folder.clone(), error })?;
+        let held = held.ok_or(StoreError::InUse { folder })?;
+        self.build(store, Some(held))
     }
 
-    /// The same on another disk.
+    /// The same on another disk, which nobody else may use.
     ///
     /// # Errors
     /// As for [`open`](Builder::open).
@@ -216,13 +225,16 @@ impl Builder {
     /// # Panics
     /// As [`open`](Builder::open) does.
     pub fn open_on<D: Disk>(self, disk: D, folder: impl Into<PathBuf>) -> Result<Firmware<D>, StoreError> {
-        let store = Store::open(disk, folder)?;
+        self.build(Store::open(disk, folder)?, None)
+    }
+
+    fn build<D: Disk>(self, store: Store<D>, held: Option<File>) -> Result<Firmware<D>, StoreError> {
         let (orders, ordered) = unbounded_channel();
         let offered = |resource: &ResourceId| *resource != id::MAXIMUM_DEFER_PERIOD || self.deferral.is_some();
         let resources = self.definition.resources.iter().map(|resource| resource.id).filter(offered).collect();
         let core = Arc::new(Core::load(store, self.definition, self.installer, self.deferral, orders)?);
         let worker = tokio::spawn(worker::run(Arc::clone(&core), ordered)).abort_handle();
-        Ok(Firmware { core, resources, worker })
+        Ok(Firmware { core, resources, worker, _held: held })
     }
 }
 
@@ -307,6 +319,11 @@ impl<D: Disk> Firmware<D> {
                     return Err(aborted.into());
                 }
             }
+        }
+        let tlv = body.format().is_some_and(|format| [ContentFormat::TLV, ContentFormat::OLD_TLV].contains(&format));
+        if tlv && body.size() != Some(body.received()) {
+            let _ = self.core.take(Input::Lost(serial, UpdateResult::Integrity)).await;
+            return Err(Error::bad_request("the value is not as long as its header says"));
         }
         let finished = blocking(move || download.finish()).await;
         let digest = self.stored(serial, finished).await?;

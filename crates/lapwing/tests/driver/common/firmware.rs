@@ -208,15 +208,27 @@ impl Scene {
 
     /// Sends a block of 64 bytes of a package, all of which are `fill`.
     pub(crate) async fn block(&mut self, number: u32, more: bool, fill: u8, size: Option<u32>) -> Code {
+        self.block_of(number, more, &[42], &[fill; 64], size).await
+    }
+
+    /// Sends a block of 64 bytes or, as the last, of fewer, of a body in this format.
+    pub(crate) async fn block_of(
+        &mut self,
+        number: u32,
+        more: bool,
+        format: &[u8],
+        content: &[u8],
+        size: Option<u32>,
+    ) -> Code {
         let block = number << 4 | u32::from(more) << 3 | 2;
         let (block, size) = (block.to_be_bytes(), size.map(u32::to_be_bytes));
         let shortest = |bytes: &'_ [u8; 4]| bytes.iter().take_while(|byte| **byte == 0).count();
         let mut options: Vec<(u16, &[u8])> =
-            vec![(option::CONTENT_FORMAT, &[42]), (option::BLOCK1, &block[shortest(&block)..])];
+            vec![(option::CONTENT_FORMAT, format), (option::BLOCK1, &block[shortest(&block)..])];
         if let Some(size) = &size {
             options.push((option::SIZE1, &size[shortest(size)..]));
         }
-        let token = self.server.request_with(Code::PUT, "/5/0/0", &options, &[fill; 64]);
+        let token = self.server.request_with(Code::PUT, "/5/0/0", &options, content);
         self.answer(token).await.code
     }
 

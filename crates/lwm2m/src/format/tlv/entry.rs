@@ -84,6 +84,17 @@ impl<'a> Entries<'a> {
             return Ok(None);
         }
         let offset = self.offset;
+        let (kind, id, length) = self.header()?;
+        let value_offset = self.offset;
+        let (value, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.truncated())?;
+        self.rest = rest;
+        self.offset += length;
+        Ok(Some(Entry { kind, id, value, offset, value_offset }))
+    }
+
+    /// The kind, id and length of the value that the next header tells; the value is next.
+    pub(super) fn header(&mut self) -> Result<(Kind, u16, usize), FormatError> {
+        let offset = self.offset;
         let [first] = self.take()?;
         let kind = match first >> 6 {
             0 => Kind::ObjectInstance,
@@ -108,11 +119,12 @@ impl<'a> Entries<'a> {
                 u32::from_be_bytes([0, high, middle, low]) as usize
             }
         };
-        let value_offset = self.offset;
-        let (value, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.truncated())?;
-        self.rest = rest;
-        self.offset += length;
-        Ok(Some(Entry { kind, id, value, offset, value_offset }))
+        Ok((kind, id, length))
+    }
+
+    /// Where the next octet is in the whole payload.
+    pub(super) const fn offset(&self) -> usize {
+        self.offset
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {

@@ -56,6 +56,16 @@ pub fn encode_create(id: Option<InstanceId>, instance: &Instance, out: &mut Vec<
     written.inspect_err(|_| out.truncate(before))
 }
 
+/// Where the value of the resource at `path` begins in its content, and how many octets it has: of a content that is nothing but this
+/// resource, of which at least the header is in `begun`. `None` for any other.
+pub fn value_of_resource(path: &Path, begun: &[u8]) -> Option<(usize, usize)> {
+    let mut entries = Entries::new(begun);
+    match entries.header() {
+        Ok((Kind::Resource, id, length)) if Some(id) == path.resource_id() => Some((entries.offset(), length)),
+        _ => None,
+    }
+}
+
 fn put_instance(id: InstanceId, instance: &Instance, out: &mut Vec<u8>) -> Result<(), FormatError> {
     put_entry(Kind::ObjectInstance, id, resources_length(instance), out)?;
     put_resources(instance, out)
