@@ -1,3 +1,4 @@
 //! Objects that Lapwing brings along, over small traits that an application implements.
 
 pub mod firmware;
+pub mod software;

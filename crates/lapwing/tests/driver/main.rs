@@ -9,4 +9,5 @@ mod mutations;
 mod observation;
 mod power;
 mod slow_objects;
+mod software_package;
 mod streamed_receive;

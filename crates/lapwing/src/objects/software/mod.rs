@@ -1,0 +1,75 @@
+//! Software Management (object 9): the parts of it.
+
+pub mod package;
+
+/// How the last download, installation or removal ended (9/x/9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateResult {
+    /// Nothing was begun.
+    #[error("nothing was begun")]
+    Initial = 0,
+    /// A package is coming.
+    #[error("the package is being downloaded")]
+    Downloading = 1,
+    /// The software was installed.
+    #[error("the software is installed")]
+    Installed = 2,
+    /// The package has come, and is what it should be.
+    #[error("the package has come, and was verified")]
+    Verified = 3,
+    /// Not enough storage for the package.
+    #[error("there is not enough space for the package")]
+    NoSpace = 50,
+    /// Out of memory during the download.
+    #[error("there is not enough memory")]
+    OutOfMemory = 51,
+    /// Connection lost during the download.
+    #[error("the download was cut off")]
+    ConnectionLost = 52,
+    /// Package integrity check failure.
+    #[error("the package is damaged")]
+    Integrity = 53,
+    /// Unsupported package type.
+    #[error("the package is none for this software")]
+    PackageType = 54,
+    /// Invalid URI. There is no 55.
+    #[error("the URI is invalid")]
+    InvalidUri = 56,
+    /// An error that the device defines.
+    #[error("the device has failed")]
+    Device = 57,
+    /// Software installation failure.
+    #[error("the installation has failed")]
+    InstallFailed = 58,
+    /// Uninstallation failure.
+    #[error("the software could not be removed")]
+    UninstallFailed = 59,
+}
+
+impl UpdateResult {
+    const ALL: [Self; 13] = [
+        Self::Initial,
+        Self::Downloading,
+        Self::Installed,
+        Self::Verified,
+        Self::NoSpace,
+        Self::OutOfMemory,
+        Self::ConnectionLost,
+        Self::Integrity,
+        Self::PackageType,
+        Self::InvalidUri,
+        Self::Device,
+        Self::InstallFailed,
+        Self::UninstallFailed,
+    ];
+
+    /// The result of this number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|result| *result as u8 == number)
+    }
+
+    /// Whether it tells of something that went wrong.
+    pub fn is_failure(self) -> bool {
+        self as u8 >= Self::NoSpace as u8
+    }
+}
