@@ -90,7 +90,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     }
     let mut files = Vec::new();
     for folder in ["crates", "interop", "xtask"] {
-        collect(&root.join(folder), &mut files).map_err(|error| format!("{folder}: {error}"))?;
+        collect(&root.join(folder), "rs", &mut files).map_err(|error| format!("{folder}: {error}"))?;
     }
     files.sort();
     for file in &files {
@@ -113,12 +113,13 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     Err(broken.join("\n"))
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// The files below a folder whose names end so.
+pub(crate) fn collect(folder: &Path, end: &str, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(&path, end, files)?;
+        } else if path.extension().is_some_and(|extension| extension == end) {
             files.push(path);
         }
     }

