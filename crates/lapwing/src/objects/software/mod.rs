@@ -1,6 +1,40 @@
 //! Software Management (object 9): the parts of it.
 
+#[doc(hidden)]
+pub mod machine;
 pub mod package;
+
+/// The state of an update (9/x/7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// There is no package.
+    Initial = 0,
+    /// A package is coming.
+    DownloadStarted = 1,
+    /// A package has come, and is not verified yet.
+    Downloaded = 2,
+    /// A package was verified, and waits to be installed.
+    Delivered = 3,
+    /// The software is installed.
+    Installed = 4,
+}
+
+/// What the software does (9/x/21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationalState {
+    /// It starts.
+    Initializing = 0,
+    /// It runs.
+    Running = 1,
+    /// It is being stopped.
+    ShuttingDown = 2,
+    /// It does not run.
+    Stopped = 3,
+    /// It should run and does not.
+    Failed = 4,
+    /// It cannot run any more.
+    Defunct = 5,
+}
 
 /// How the last download, installation or removal ended (9/x/9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
