@@ -59,7 +59,7 @@ impl<D: Disk> Body<D> {
         let path = store.path(name);
         store.disk().remove(&path)?;
         let wanted = expected.unwrap_or(LOOK);
-        make_room(&store, 0, wanted)?;
+        make_room(store.disk(), store.folder(), wanted)?;
         let file = store.disk().create(&path)?;
         Ok(Self { store, file, length: 0, fits: wanted, sha256: Sha256::new() })
     }
@@ -68,7 +68,7 @@ impl<D: Disk> Body<D> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
         let length = self.length + bytes.len() as u64;
         if length > self.fits {
-            make_room(&self.store, self.length, length + LOOK)?;
+            make_room(self.store.disk(), self.store.folder(), length + LOOK - self.length)?;
             self.fits = length + LOOK;
         }
         self.store.disk().write(&mut self.file, bytes)?;
@@ -89,10 +89,9 @@ impl<D: Disk> Body<D> {
     }
 }
 
-/// Whether a body of which `written` bytes are there may grow to `wanted`.
-fn make_room<D: Disk>(store: &Store<D>, written: u64, wanted: u64) -> Result<(), BodyError> {
-    let free = store.disk().free(store.folder())?;
-    let more = wanted.saturating_sub(written);
+/// Whether so many bytes more fit into a folder.
+pub(crate) fn make_room<D: Disk>(disk: &D, folder: &Path, more: u64) -> Result<(), BodyError> {
+    let free = disk.free(folder)?;
     if more.saturating_add(RESERVE) > free { Err(BodyError::NoSpace { wanted: more, free }) } else { Ok(()) }
 }
 

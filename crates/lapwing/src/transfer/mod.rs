@@ -11,7 +11,7 @@ mod pull;
 mod secure;
 mod uri;
 
-pub(crate) use body::{Body, BodyError, Digest, digest_of};
+pub(crate) use body::{Body, BodyError, Digest, digest_of, make_room};
 pub use cause::Cause;
 pub use config::{Credentials, HttpsIdentity, Login, Proxy, PullConfig};
 pub use pull::{Head, Part, Pull, Pulled, Puller, Restart};

@@ -95,9 +95,15 @@ fn a_full_disk_keeps_the_old_executable_and_nothing_else() {
     prepare(&Simulated::new(&disk, None)).unwrap();
     disk.set_capacity(200_000);
     let new = executable();
-    let unpack = |package: &[u8]| Format::new(NAME).unpack(package, &Simulated::new(&disk, None), Path::new(FOLDER));
-    let error = unpack(&package(&new, &new)).unwrap_err();
-    assert!(matches!(error, PackageError::NoSpace), "{error}");
-    assert_eq!(disk.list(FOLDER).unwrap(), [NAME]);
-    assert_eq!(disk.read(Path::new(FOLDER).join(NAME)).unwrap(), OLD);
+    let package = package(&new, &new);
+    let refused = |disk_with| {
+        let error = Format::new(NAME).unpack(&package[..], &disk_with, Path::new(FOLDER)).unwrap_err();
+        assert!(matches!(error, PackageError::NoSpace), "{error}");
+        assert_eq!(disk.list(FOLDER).unwrap(), [NAME]);
+        assert_eq!(disk.read(Path::new(FOLDER).join(NAME)).unwrap(), OLD);
+    };
+    refused(Simulated::new(&disk, None));
+    // Where that is known before, nothing is written: what it writes would fit.
+    disk.set_capacity(u64::MAX);
+    refused(Simulated::with_free(&disk, new.len() as u64));
 }

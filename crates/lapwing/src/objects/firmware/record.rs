@@ -1,7 +1,8 @@
-//! The machine as it is stored: integers in network byte order, texts and bytes behind their length.
+//! The machine as it is stored.
 
 use super::machine::{Image, Machine, Phase, Settings, Source, Step};
 use super::{Package, Severity, UpdateResult};
+use crate::objects::bytes::{Rest, put, put_optional};
 use crate::transfer::Digest;
 
 /// Of the layout below.
@@ -36,24 +37,17 @@ pub(super) fn encode(machine: &Machine) -> Vec<u8> {
     out
 }
 
-fn put(out: &mut Vec<u8>, bytes: &[u8]) {
-    // What is stored here is a few hundred bytes.
-    out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
 fn put_image(out: &mut Vec<u8>, Image { digest, package }: &Image) {
     out.extend_from_slice(&digest.length.to_be_bytes());
     out.extend_from_slice(&digest.sha256);
     for text in [&package.name, &package.version] {
-        out.push(text.is_some().into());
-        put(out, text.as_deref().unwrap_or_default().as_bytes());
+        put_optional(out, text.as_deref());
     }
 }
 
 /// `None` for what no [`encode`] has made.
 pub(super) fn decode(content: &[u8]) -> Option<Machine> {
-    let mut rest = Rest(content);
+    let mut rest = Rest::new(content);
     let result = UpdateResult::from_number(rest.byte()?)?;
     let severity = Severity::from_number(rest.byte()?)?;
     let automatic = rest.boolean()?;
@@ -66,60 +60,21 @@ pub(super) fn decode(content: &[u8]) -> Option<Machine> {
         0 => Phase::Idle,
         1 => Phase::Downloading(Source::Push),
         2 => Phase::Downloading(Source::Pull),
-        3 => Phase::Downloaded { image: rest.image()?, deferred: false },
-        4 => Phase::Downloaded { image: rest.image()?, deferred: true },
-        5 => Phase::Updating { image: rest.image()?, step: Step::Intended },
-        6 => Phase::Updating { image: rest.image()?, step: Step::Rebooting(rest.bytes()?.to_vec()) },
+        3 => Phase::Downloaded { image: image(&mut rest)?, deferred: false },
+        4 => Phase::Downloaded { image: image(&mut rest)?, deferred: true },
+        5 => Phase::Updating { image: image(&mut rest)?, step: Step::Intended },
+        6 => Phase::Updating { image: image(&mut rest)?, step: Step::Rebooting(rest.bytes()?.to_vec()) },
         _ => return None,
     };
     let settings = Settings { severity, defer_period, automatic };
     let machine = Machine { phase, result, uri, settings, changed: known.then_some(changed), serial };
-    rest.0.is_empty().then_some(machine)
+    rest.is_empty().then_some(machine)
 }
 
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take().map(|[byte]| byte)
-    }
-
-    fn boolean(&mut self) -> Option<bool> {
-        match self.byte()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let length = u32::from_be_bytes(self.take()?) as usize;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?.to_vec()).ok()
-    }
-
-    fn optional_text(&mut self) -> Option<Option<String>> {
-        let known = self.boolean()?;
-        let text = self.text()?;
-        Some(known.then_some(text))
-    }
-
-    fn image(&mut self) -> Option<Image> {
-        let digest = Digest { length: u64::from_be_bytes(self.take()?), sha256: self.take()? };
-        let package = Package { name: self.optional_text()?, version: self.optional_text()? };
-        Some(Image { digest, package })
-    }
+fn image(rest: &mut Rest<'_>) -> Option<Image> {
+    let digest = Digest { length: u64::from_be_bytes(rest.take()?), sha256: rest.take()? };
+    let package = Package { name: rest.optional_text()?, version: rest.optional_text()? };
+    Some(Image { digest, package })
 }
 
 #[cfg(test)]

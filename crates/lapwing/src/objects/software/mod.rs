@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod machine;
 pub mod package;
+#[doc(hidden)]
+pub mod record;
 
 /// The state of an update (9/x/7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use self::archive::{Archive, Kind};
 use super::UpdateResult;
 use crate::driver::Disk;
+use crate::transfer::{BodyError, make_room};
 
 /// The file of checksums in a package.
 const CHECKSUMS: &str = "checksums.txt";
@@ -49,9 +50,15 @@ impl PackageError {
     }
 
     fn storing(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::NoSpace,
-            _ => Self::Disk(error),
+        BodyError::from(error).into()
+    }
+}
+
+impl From<BodyError> for PackageError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::NoSpace { .. } | BodyError::Full => Self::NoSpace,
+            BodyError::Disk(error) => Self::Disk(error),
         }
     }
 }
@@ -97,7 +104,7 @@ impl Format {
     /// # Errors
     /// Why it is refused.
     pub fn verify(&self, package: impl Read) -> Result<Executable, PackageError> {
-        self.read(package, |_| Ok(()))
+        self.read(package, |_| Ok(()), |_| Ok(()))
     }
 
     /// Verifies a package and puts its executable into `folder`, which is there, under the executable's name: in place of an earlier
@@ -128,16 +135,22 @@ impl Format {
 
     fn unpack_to<D: Disk>(&self, new: &Path, package: impl Read, disk: &D) -> Result<Executable, PackageError> {
         let mut file = disk.create(new).map_err(PackageError::storing)?;
-        let executable = self.read(package, |bytes| disk.write(&mut file, bytes).map_err(PackageError::storing))?;
+        let folder = new.parent().unwrap_or(Path::new("."));
+        let executable = self.read(
+            package,
+            |length| make_room(disk, folder, length).map_err(PackageError::from),
+            |bytes| disk.write(&mut file, bytes).map_err(PackageError::storing),
+        )?;
         disk.sync(&file).map_err(PackageError::storing)?;
         Ok(executable)
     }
 
-    /// Reads a package to its end, and gives the executable's bytes to `keep` as they come: they are not verified before this returns
+    /// Reads a package to its end, and gives the executable's length to `expect` and its bytes to `keep` as they come: they are not verified before this returns
     /// `Ok`.
     fn read(
         &self,
         package: impl Read,
+        expect: impl Fn(u64) -> Result<(), PackageError>,
         mut keep: impl FnMut(&[u8]) -> Result<(), PackageError>,
     ) -> Result<Executable, PackageError> {
         let mut archive = Archive::new(package, self.max_size, self.max_entries);
@@ -148,6 +161,7 @@ impl Format {
             }
             if entry.name == self.executable {
                 length = Some(entry.size);
+                expect(entry.size)?;
                 archive.content(&entry, &mut keep)?;
             } else if entry.name == CHECKSUMS {
                 if entry.size > MAX_CHECKSUMS {
