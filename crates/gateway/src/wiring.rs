@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use lapwing::definitions::{connectivity_monitoring, device, firmware_update};
 use lapwing::objects::firmware::Firmware;
@@ -10,11 +11,13 @@ use lapwing::store::StoreError;
 
 use crate::backend::netlink::Netlink;
 use crate::backend::procfs::Procfs;
+use crate::backend::rauc::Rauc;
 use crate::backend::script::Script;
+use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
-use crate::config::{DeviceConfig, FirmwareConfig, Version};
+use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, Version};
 use crate::objects::{Connectivity, Device, DeviceValues, Installation};
-use crate::platform::Network;
+use crate::platform::{Network, Progress, Updater, Watch};
 
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
 const SOFTWARE_VERSION: &str = concat!("Lapwing ", env!("CARGO_PKG_VERSION"));
@@ -83,8 +86,14 @@ pub fn firmware(
     state: &Path,
 ) -> Result<Firmware, StoreError> {
     let folder = state.join("firmware");
+    let (note, watch) = (folder.join("handed-over"), log_progress());
+    let updater: Arc<dyn Updater> = match config.installer {
+        InstallerConfig::Script { program, result } => Arc::new(Script::new(program, result, folder.join("runs"))),
+        InstallerConfig::Swupdate { sockets, sides } => Arc::new(Swupdate::new(&sockets, sides, note, watch)),
+        InstallerConfig::Rauc => Arc::new(Rauc::new(None, note, watch)),
+    };
     let installation = Installation {
-        updater: Arc::new(Script::new(config.program, config.result, folder.join("runs"))),
+        updater,
         supervisor: Arc::new(RebootCommand::new(reboot_command)),
         host: Arc::new(Procfs::new()),
         confirm: config.confirm,
@@ -94,4 +103,16 @@ pub fn firmware(
         Version::V1_1 => &firmware_update::V1_2,
     };
     Firmware::builder(installation).definition(definition).open(folder)
+}
+
+/// Says how far an installation is, at every tenth.
+fn log_progress() -> Watch {
+    let said = AtomicU8::new(0);
+    Arc::new(move |Progress { percent, step }| {
+        let tenth = percent / 10;
+        let before = said.swap(tenth, Ordering::Relaxed);
+        if tenth != before {
+            tracing::info!("firmware: {percent} % installed ({step})");
+        }
+    })
 }

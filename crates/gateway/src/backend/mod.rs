@@ -2,8 +2,12 @@
 
 pub mod netlink;
 pub mod procfs;
+pub mod rauc;
 pub mod script;
+pub mod swupdate;
 pub mod systemd;
+
+mod note;
 
 #[cfg(test)]
 mod contract;

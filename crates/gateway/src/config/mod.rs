@@ -30,9 +30,20 @@
 //! reboot-command = ["systemctl", "reboot"]
 //!
 //! [firmware]                                 # object 5, where there is a `state` folder
+//! installer = "script"                       # the default
 //! program = ["/usr/sbin/install-image"]      # and its arguments; it gets the path of the image behind them
 //! result = "posix"                           # exit code 0 is success; "ig60": the code is the result of the update
 //! confirm = "reboot"                         # reboots and compares the version; "now", the default with "ig60", does not
+//! ```
+//!
+//! Instead of by a program, firmware is installed by RAUC, with `installer = "rauc"`, or by SWUpdate:
+//!
+//! ```toml
+//! [firmware]
+//! installer = "swupdate"
+//! sockets = "/tmp"                           # the folder of the daemon's sockets, its TMPDIR
+//! sides = { a = "stable,main-a", b = "stable,main-b" }   # software set and running mode of each; the other one is written to
+//! bootside = ["fw_printenv", "-n", "bootside"]           # prints which side is booted
 //! ```
 //!
 //! Instead of the pre-shared key, certificates or raw public keys:
@@ -71,7 +82,7 @@ use lapwing::{BootstrapAccount, ServerAccount, ServerUri, ShortServerId};
 use lapwing_lwm2m::account::UriError;
 use zeroize::Zeroizing;
 
-pub use self::firmware::FirmwareConfig;
+pub use self::firmware::{FirmwareConfig, InstallerConfig};
 use self::read::Section;
 pub use self::secret::{Secret, SecretSource, read_secret};
 pub use self::security::{SecurityConfig, read_certificates, read_identity, read_preshared_key};

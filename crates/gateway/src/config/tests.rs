@@ -2,6 +2,7 @@ use lapwing::credentials::{CertificateUsage, CipherSuite};
 
 use super::*;
 use crate::backend::script::ExitCode;
+use crate::backend::swupdate::{Side, Sides};
 use crate::platform::Confirm;
 
 /// The example of the module's documentation.
@@ -54,17 +55,33 @@ fn the_documented_example_is_taken_and_names_every_key() {
     };
     assert_eq!(config.device, device);
     let program = vec!["/usr/sbin/install-image".into()];
-    let firmware = FirmwareConfig { program, result: ExitCode::Posix, confirm: Confirm::Reboot };
+    let installer = InstallerConfig::Script { program, result: ExitCode::Posix };
+    let firmware = FirmwareConfig { installer, confirm: Confirm::Reboot };
     assert_eq!(config.firmware, Some(firmware));
 }
 
 #[test]
 fn how_firmware_is_installed_is_told_or_refused() {
     let firmware = |text: &str| parse(&format!("[firmware]\n{text}"));
-    let taken = |text: &str| firmware(text).unwrap().firmware.map(|firmware| (firmware.result, firmware.confirm));
-    assert_eq!(taken("program = ['a']"), Some((ExitCode::Posix, Confirm::Reboot)));
-    assert_eq!(taken("program = ['a']\nresult = 'ig60'"), Some((ExitCode::Ig60, Confirm::Now)));
-    assert_eq!(taken("program = ['a']\nconfirm = 'now'"), Some((ExitCode::Posix, Confirm::Now)));
+    let taken = |text: &str| firmware(text).unwrap().firmware.map(|firmware| (firmware.installer, firmware.confirm));
+    let script = |result| InstallerConfig::Script { program: vec!["a".to_owned()], result };
+    assert_eq!(taken("program = ['a']"), Some((script(ExitCode::Posix), Confirm::Reboot)));
+    assert_eq!(taken("program = ['a']\nresult = 'ig60'"), Some((script(ExitCode::Ig60), Confirm::Now)));
+    assert_eq!(
+        taken("installer = 'script'\nprogram = ['a']\nconfirm = 'now'"),
+        Some((script(ExitCode::Posix), Confirm::Now))
+    );
+    assert_eq!(taken("installer = 'rauc'"), Some((InstallerConfig::Rauc, Confirm::Reboot)));
+    let swupdate = |sockets: &str, sides| InstallerConfig::Swupdate { sockets: sockets.into(), sides };
+    assert_eq!(taken("installer = 'swupdate'"), Some((swupdate("/tmp", Sides::default()), Confirm::Reboot)));
+    let sides = ["a", "b"].map(|name| Side::parse(name, &format!("stable,main-{name}")).unwrap());
+    let sides = Sides::opposite(sides.to_vec(), ["fw_printenv", "-n", "bootside"].map(str::to_owned).to_vec());
+    let documented = parse(&example(EXAMPLE, 1)).unwrap().firmware.map(|firmware| firmware.installer);
+    assert_eq!(documented, Some(swupdate("/tmp", sides)));
+    assert_eq!(
+        taken("installer = 'swupdate'\nsockets = '/run/a'"),
+        Some((swupdate("/run/a", Sides::default()), Confirm::Reboot))
+    );
     assert_eq!(parse("").unwrap().firmware, None);
     for (text, why) in [
         ("", "`firmware.program` is missing"),
@@ -72,6 +89,16 @@ fn how_firmware_is_installed_is_told_or_refused() {
         ("program = ['a']\nresult = 'bash'", "`firmware.result` = \"bash\": expected \"posix\" or \"ig60\""),
         ("program = ['a']\nconfirm = 1", "`firmware.confirm` = 1: expected \"now\" or \"reboot\""),
         ("programm = ['a']", "`firmware.program` is missing"),
+        ("installer = 'dd'", "`firmware.installer` = \"dd\": expected \"script\", \"swupdate\" or \"rauc\""),
+        ("installer = 'swupdate'\nbootside = ['a']", "`firmware.sides` is missing"),
+        (
+            "installer = 'swupdate'\nsides = { a = 'stable' }",
+            "`firmware.sides` = a table: expected a table of two sides, such as { a = \"stable,main-a\", b = \"stable,main-b\" }",
+        ),
+        (
+            "installer = 'rauc'\nprogram = ['a']",
+            "unknown key `firmware.program`; the nearest known one is `firmware.confirm`",
+        ),
         (
             "program = ['a']\ncofirm = 'now'",
             "unknown key `firmware.cofirm`; the nearest known one is `firmware.confirm`",
@@ -83,7 +110,7 @@ fn how_firmware_is_installed_is_told_or_refused() {
 
 #[test]
 fn the_documented_certificates_are_taken() {
-    let config = parse(&example(EXAMPLE, 1)).unwrap();
+    let config = parse(&example(EXAMPLE, 2)).unwrap();
     let file = |name: &str| Some(PathBuf::from(format!("/etc/lapwing/{name}")));
     let security = SecurityConfig {
         key: file("client.key").map(SecretSource::File),
@@ -93,7 +120,7 @@ fn the_documented_certificates_are_taken() {
         ..SecurityConfig::default()
     };
     assert_eq!((config.security, config.ca), (security, file("roots.pem")));
-    assert_eq!(parse(&example(EXAMPLE, 2)).unwrap().factory_bootstrap, file("accounts.toml"));
+    assert_eq!(parse(&example(EXAMPLE, 3)).unwrap().factory_bootstrap, file("accounts.toml"));
 }
 
 #[test]

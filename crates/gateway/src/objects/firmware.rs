@@ -66,6 +66,9 @@ impl Installation {
             Ok(Before { version: None, .. }) => failed("the machine does not say which firmware runs".to_owned()),
             Ok(now) if now.version != before.version => {
                 tracing::info!("firmware: {} runs now", now.version.unwrap_or_default());
+                if let Err(error) = self.updater.accept().await {
+                    tracing::error!("firmware: what runs may not be booted next time: {error}");
+                }
                 Confirmation::Running
             }
             Ok(now) => failed(format!("after the reboot {} runs, as before", now.version.unwrap_or_default())),

@@ -11,7 +11,7 @@ pub use futures_util::future::BoxFuture;
 pub use host::{Host, Identity, Memory, PowerKind, PowerSource, Time, Versions};
 pub use network::{Bearer, DefaultRoute, Link, LinkAddress, LinkId, Network};
 pub use supervisor::Supervisor;
-pub use updater::{Confirm, Updater};
+pub use updater::{Confirm, Progress, Updater, Watch};
 
 /// Why a platform could not do what was asked.
 #[derive(Debug, thiserror::Error)]
