@@ -55,8 +55,9 @@ impl Gateway {
 
     fn start(&self, arguments: &[&str]) -> Child {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
-        let mut runner = Command::new("sh");
-        runner.arg(RUNNER).args(arguments).stdin(Stdio::null()).env("PATH", path);
+        // A shell cannot trap what was ignored when it began, as SIGHUP is below `nohup`.
+        let mut runner = Command::new("env");
+        runner.args(["--default-signal", "sh", RUNNER]).args(arguments).stdin(Stdio::null()).env("PATH", path);
         runner.env("LAPWING_INITIAL", self.path("usr/agent")).env("LAPWING_RUN", self.path("run"));
         runner
             .env("LAPWING_UPDATES", self.path("updates"))
