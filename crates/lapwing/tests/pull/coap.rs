@@ -26,7 +26,9 @@ async fn brings_a_file_of_any_length() {
         assert!(got.body == file.body);
         assert_eq!(got.head.unwrap().size, Some(length as u64));
         assert_eq!(*file.uris.lock().unwrap(), ["a b|image?x=1|y=&"]);
-        assert!(file.given() <= length + 4096, "{} bytes given of {length}", file.given());
+        // What a busy machine loses on the way is asked for again: at most a window, which has at most the fetch's buffer.
+        let window = length.min(1 << 20).max(4096);
+        assert!(file.given() <= length + window, "{} bytes given of {length}", file.given());
     }
 }
 
