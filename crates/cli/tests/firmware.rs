@@ -153,6 +153,12 @@ async fn a_package_is_pushed_and_installed_by_the_program() {
         }
     }
     assert_eq!(states, [1, 2, 3, 0]);
+    // The line is written when the state has been told.
+    let mut patience = 100;
+    while !agent.stderr().contains("has succeeded") && patience > 0 {
+        sleep(Duration::from_millis(100)).await;
+        patience -= 1;
+    }
     let said = agent.stderr();
     for line in
         ["a server pushes a package", "262144 bytes has come", "installer: half", "installer: whole", "has succeeded"]
