@@ -27,7 +27,7 @@ async fn brings_a_file_of_any_length() {
         assert_eq!(got.head.unwrap().size, Some(length as u64));
         assert_eq!(*file.uris.lock().unwrap(), ["a b|image?x=1|y=&"]);
         // What a busy machine loses on the way is asked for again: at most a window, which has at most the fetch's buffer.
-        let window = length.min(1 << 20).max(4096);
+        let window = length.clamp(4096, 1 << 20);
         assert!(file.given() <= length + window, "{} bytes given of {length}", file.given());
     }
 }
