@@ -13,7 +13,7 @@ use lapwing_dtls::{
 };
 use lapwing_lwm2m::{
     Now,
-    account::{BootstrapAccount, RecordKey, Saved, Security, ServerId},
+    account::{BootstrapAccount, RecordKey, Saved, Security},
     client::{Client, Config, Event, FlowEvent, FlowId, LwM2mVersion, Output, Status},
     definitions::{device, security, server},
     model::{Path, Resource, Tree, TreeObject},
@@ -278,7 +278,7 @@ fn every_way_to_prove_who_one_is_leads_to_a_registration() {
                 (1, 0),
                 "{label}: nothing is left of the session"
             );
-            assert!(town.saved.record(RecordKey::Association(ServerId::Server(101))).is_some(), "{label}");
+            assert!(town.saved.record(RecordKey::Association(101)).is_some(), "{label}");
         }
     }
 }

@@ -119,6 +119,15 @@ fn write(size: usize) -> Request {
     Request::Write { path, mode: WriteMode::Replace, format: Some(ContentFormat::OPAQUE), node }
 }
 
+/// The client has got [`write`] of 900 bytes first, and answers it.
+fn take_write(bench: &mut Bench, device: &mut Device, id: RequestId) {
+    let asked = device.take();
+    assert_eq!(asked.first().map(|message| message.payload.len()), Some(900));
+    let answer = asked[0].answer(Code::CHANGED);
+    device.send(bench, &answer);
+    assert!(bench.answer(id).is_ok());
+}
+
 /// RFC 9146 section 6: an attacker could send a client's records from a victim's address.
 #[test]
 fn an_address_gets_at_most_three_times_what_came_from_it_until_it_has_answered() {
@@ -148,11 +157,7 @@ fn an_address_gets_at_most_three_times_what_came_from_it_until_it_has_answered()
         bench.run(seconds(1));
         device.pump(&mut bench);
     }
-    let asked = device.take();
-    assert_eq!(asked.first().map(|message| message.payload.len()), Some(900));
-    let answer = asked[0].answer(Code::CHANGED);
-    device.send(&mut bench, &answer);
-    assert!(bench.answer(id).is_ok());
+    take_write(&mut bench, &mut device, id);
 }
 
 #[test]
@@ -169,11 +174,7 @@ fn a_large_request_that_was_under_way_waits_for_the_proof_and_no_longer() {
     assert_eq!(device.answer_pings(&mut bench), 1, "the ping does not queue behind the request");
     bench.run(seconds(4));
     device.pump(&mut bench);
-    let asked = device.take();
-    assert_eq!(asked.first().map(|message| message.payload.len()), Some(900));
-    let answer = asked[0].answer(Code::CHANGED);
-    device.send(&mut bench, &answer);
-    assert!(bench.answer(id).is_ok());
+    take_write(&mut bench, &mut device, id);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use zeroize::Zeroizing;
 
-use super::{ServerAccount, ServerId, ShortServerId, Stored};
+use super::{ServerAccount, ShortServerId, Stored};
 use crate::{
     attributes::{AttributeTable, Changes},
     model::{ObjectDefinition, Path},
@@ -25,7 +25,7 @@ pub enum RecordKey {
     /// new one. What it says holds instead of what the client was configured with.
     Accounts,
     /// The DTLS association with a server, secrets included.
-    Association(ServerId),
+    Association(ShortServerId),
 }
 
 /// A piece of state that must outlive the process, in a format of its own (versioned, checked when it is read back).
@@ -54,13 +54,13 @@ impl std::fmt::Debug for Record {
 }
 
 impl std::fmt::Display for RecordKey {
-    /// A name that suits a file: `server-1`, `attributes-1`, `accounts`, `association-1`, `association-bootstrap`.
+    /// A name that suits a file: `server-1`, `attributes-1`, `accounts`, `association-1`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RecordKey::Server(ssid) => write!(f, "server-{ssid}"),
             RecordKey::Attributes(ssid) => write!(f, "attributes-{ssid}"),
             RecordKey::Accounts => f.write_str("accounts"),
-            RecordKey::Association(server) => write!(f, "association-{server}"),
+            RecordKey::Association(ssid) => write!(f, "association-{ssid}"),
         }
     }
 }
@@ -69,17 +69,15 @@ impl std::str::FromStr for RecordKey {
     type Err = UnknownKey;
 
     fn from_str(text: &str) -> Result<RecordKey, UnknownKey> {
-        match text {
-            "accounts" => return Ok(RecordKey::Accounts),
-            "association-bootstrap" => return Ok(RecordKey::Association(ServerId::Bootstrap)),
-            _ => {}
+        if text == "accounts" {
+            return Ok(RecordKey::Accounts);
         }
         let (kind, ssid) = text.rsplit_once('-').ok_or(UnknownKey)?;
         let ssid = ssid.parse().map_err(|_| UnknownKey)?;
         match kind {
             "server" => Ok(RecordKey::Server(ssid)),
             "attributes" => Ok(RecordKey::Attributes(ssid)),
-            "association" => Ok(RecordKey::Association(ServerId::Server(ssid))),
+            "association" => Ok(RecordKey::Association(ssid)),
             _ => Err(UnknownKey),
         }
     }
@@ -124,9 +122,7 @@ impl Saved {
         let stored = Stored::load(&saved).and_then(Result::ok).and_then(|stored| stored.objects.accounts().ok());
         let stored = stored.into_iter().flat_map(|accounts| accounts.servers).map(|account| account.ssid);
         for ssid in configured.into_iter().chain(stored) {
-            for key in
-                [RecordKey::Server(ssid), RecordKey::Attributes(ssid), RecordKey::Association(ServerId::Server(ssid))]
-            {
+            for key in [RecordKey::Server(ssid), RecordKey::Attributes(ssid), RecordKey::Association(ssid)] {
                 add(&mut saved, key)?;
             }
         }

@@ -75,7 +75,7 @@ impl Session {
     }
 
     fn association_key(&self) -> RecordKey {
-        RecordKey::Association(ServerId::Server(self.account.ssid))
+        RecordKey::Association(self.account.ssid)
     }
 
     /// The local port that the flow has to have for the association to go on over it.

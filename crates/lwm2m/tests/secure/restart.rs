@@ -4,14 +4,14 @@
 use lapwing_coap::Code;
 use lapwing_dtls::{self as dtls, Closed};
 use lapwing_lwm2m::{
-    account::{Record, RecordKey, Security, ServerId},
+    account::{Record, RecordKey, Security},
     client::{Command, Event, Loss, Status},
 };
 use sim::Random;
 
 use crate::scene::{Disk, IDENTITY, Scene, good, seconds};
 
-const ASSOCIATION: RecordKey = RecordKey::Association(ServerId::Server(1));
+const ASSOCIATION: RecordKey = RecordKey::Association(1);
 
 fn with_reservation(numbers: u32) -> Scene {
     Scene::with(1, good(), |config| config.dtls.reservation = numbers, dtls::ServerConfig::default())
