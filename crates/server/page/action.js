@@ -1,6 +1,6 @@
 // An action of the user: its button is busy until the answer is there, and what came of it stands beside it.
 
-import { announce, fill, h, setAria } from "./dom.js";
+import { announce, button, fill, h, setAria } from "./dom.js";
 import { Problem } from "./api.js";
 
 /** The place near an action where its result is told. */
@@ -57,4 +57,29 @@ export async function act(trigger, outcome, work) {
   } finally {
     setAria(trigger, "busy", null);
   }
+}
+
+/**
+ * The buttons that delete something, by `work`, once it was asked whether that is meant. The first one has these `attributes`; what
+ * becomes of it is told as by `act`.
+ */
+export function removal(outcome, work, attributes) {
+  const sure = h("span", { class: "sure", hidden: true });
+  const remove = button("Delete", () => {
+    sure.hidden = false;
+    remove.hidden = true;
+    yes.focus();
+  }, { kind: "danger", ...attributes });
+  const close = () => {
+    sure.hidden = true;
+    remove.hidden = false;
+    remove.focus();
+  };
+  const yes = button("Delete it", () => act(yes, outcome, async () => {
+    const sentence = await work();
+    close();
+    return sentence;
+  }), { kind: "danger" });
+  sure.append(yes, button("Keep it", close));
+  return [remove, sure];
 }

@@ -1,7 +1,7 @@
 // The bootstrap server: what each endpoint is configured with, a form to change it, and how the sessions go.
 
 import * as api from "./api.js";
-import { act, Outcome } from "./action.js";
+import { Outcome, removal } from "./action.js";
 import { BootstrapForm } from "./bootstrap_form.js";
 import { sessions } from "./bootstrap_sessions.js";
 import { button, fill, h } from "./dom.js";
@@ -69,25 +69,19 @@ export class Bootstrap {
     const proof = key ? [MODES[key.mode.toUpperCase()], key.details?.identity ? [" ", h("code", {}, key.details.identity)] : null] : "Nothing: its name is enough";
     const servers = Object.values(configuration?.security ?? {}).map((account) =>
       h("div", {}, h("code", {}, account.uri), ` ${MODES[account.securityMode] ?? ""}`, account.bootstrapServer ? " (bootstrap)" : ""));
-    const sure = h("span", {});
+    const remove = removal(this.#outcome, async () => {
+      if (this.#configurations.has(endpoint)) await api.removeBootstrap(endpoint);
+      await api.removeBootstrapKey(endpoint);
+      await this.refresh();
+      return `${endpoint} is deleted`;
+    }, { "aria-label": `Delete ${endpoint}` });
     return h("tr", { data: { endpoint } },
       h("th", { scope: "row" }, endpoint),
       cell("Proves itself by", proof),
       cell("Servers", servers.length ? servers : "None"),
       h("td", {}, h("div", { class: "actions" },
         button("Edit", () => this.#edit(endpoint), { "aria-label": `Edit ${endpoint}` }),
-        button("Delete", () => this.#ask(endpoint, sure), { kind: "danger", "aria-label": `Delete ${endpoint}` }), sure)));
-  }
-
-  #ask(endpoint, place) {
-    const go = button("Delete it", () => act(go, this.#outcome, async () => {
-      if (this.#configurations.has(endpoint)) await api.removeBootstrap(endpoint);
-      await api.removeBootstrapKey(endpoint);
-      await this.refresh();
-      return `${endpoint} is deleted`;
-    }), { kind: "danger" });
-    fill(place, h("span", { class: "sure" }, go, button("Keep it", () => fill(place))));
-    go.focus();
+        ...remove)));
   }
 
   #edit(endpoint) {

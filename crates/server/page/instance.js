@@ -1,7 +1,7 @@
 // One instance of an object: a list of its resources.
 
 import * as api from "./api.js";
-import { act, Outcome } from "./action.js";
+import { act, Outcome, removal } from "./action.js";
 import { button, h } from "./dom.js";
 import { ResourceRow } from "./resource.js";
 
@@ -46,26 +46,13 @@ export class InstanceView {
       const answer = await api.read(this.#endpoint, this.#path);
       this.#model.absorb(this.#endpoint, this.#path, answer.content);
     }), { title: `Read ${this.#path}` });
-    const sure = h("span", { class: "sure", hidden: true });
-    const remove = button("Delete", () => {
-      sure.hidden = false;
-      remove.hidden = true;
-      yes.focus();
-    }, { kind: "danger", title: `Delete ${this.#path}` });
-    const close = () => {
-      sure.hidden = true;
-      remove.hidden = false;
-      remove.focus();
-    };
-    const yes = button("Delete it", () => act(yes, this.#outcome, async () => {
+    const remove = removal(this.#outcome, async () => {
       await api.remove(this.#endpoint, this.#path);
-      close();
       return `${this.#path} is deleted`;
-    }), { kind: "danger" });
-    sure.append(yes, button("Keep it", close));
+    }, { title: `Delete ${this.#path}` });
     return h("div", { class: "instance-head" },
       h("h3", {}, `Instance ${this.#instance} `, h("code", { class: "sub" }, this.#path)),
-      h("div", { class: "actions" }, read, remove, sure));
+      h("div", { class: "actions" }, read, ...remove));
   }
 
   /** Brings the rows in line with what the instance has now; those that stay keep their state and their focus. */

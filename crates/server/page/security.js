@@ -1,7 +1,7 @@
 // Who may register over DTLS: what each endpoint has to show, a form to change it, and what this server shows of itself.
 
 import * as api from "./api.js";
-import { act, Outcome } from "./action.js";
+import { act, Outcome, removal } from "./action.js";
 import { announce, button, fill, h } from "./dom.js";
 import { SecurityForm } from "./security_form.js";
 
@@ -52,7 +52,11 @@ export class Security {
 
   #row(endpoint, { mode, details = {} }) {
     const cell = (name, ...content) => h("td", { data: { name } }, content);
-    const sure = h("span", {});
+    const remove = removal(this.#outcome, async () => {
+      await api.removeSecurity(endpoint);
+      await this.refresh();
+      return `${endpoint} may register without DTLS now`;
+    }, { "aria-label": `Delete ${endpoint}` });
     const shown = {
       psk: [h("code", {}, details.identity), h("div", { class: "secret" }, this.#reveal(endpoint))],
       rpk: h("code", {}, details.key),
@@ -64,7 +68,7 @@ export class Security {
       cell("Identity", shown[mode]),
       h("td", { data: { name: "" } }, h("div", { class: "actions" },
         button("Change", () => this.#edit(endpoint), { "aria-label": `Change ${endpoint}` }),
-        button("Delete", () => this.#ask(endpoint, sure), { kind: "danger", "aria-label": `Delete ${endpoint}` }), sure)));
+        ...remove)));
   }
 
   /** A key is fetched and shown only when it is asked for. */
@@ -74,16 +78,6 @@ export class Security {
       show.replaceWith(h("code", {}, entry?.tls.details.key ?? "It is no longer there."));
     }), { kind: "quiet", "aria-label": `Show the key of ${endpoint}` });
     return show;
-  }
-
-  #ask(endpoint, place) {
-    const go = button("Delete it", () => act(go, this.#outcome, async () => {
-      await api.removeSecurity(endpoint);
-      await this.refresh();
-      return `${endpoint} may register without DTLS now`;
-    }), { kind: "danger" });
-    fill(place, h("span", { class: "sure" }, go, button("Keep it", () => fill(place))));
-    go.focus();
   }
 
   #edit(endpoint) {
