@@ -98,7 +98,7 @@ fn soak_a_wrong_key_is_told_in_one_line_and_nothing_is_registered() {
     let uri = format!("coaps://127.0.0.1:{}", LESHAN.server.coaps);
     let security = Security::Psk("wrong", "ffeeddccbbaa99887766554433221100");
     let mut agent = Agent::with("wrong", security, &["--server", &uri], "");
-    let told = |line: &str| line.contains("not registered").then(|| line.to_owned());
+    let told = |line: &str| line.contains("cannot register").then(|| line.to_owned());
     let line = agent.process.err.within(Duration::from_secs(100), told).expect("a line");
     assert!(line.contains(&uri), "which server: {line}");
     assert!(line.contains("no DTLS association"), "{line}");
