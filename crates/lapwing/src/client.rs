@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lapwing_lwm2m::account::{BootstrapAccount, ServerAccount, ServerId, ServerUri, ShortServerId, UriError};
@@ -76,7 +75,7 @@ impl Client {
     /// [`RunError`], at the beginning. Later nothing ends it but a shutdown: a server that cannot be reached is tried again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let store = self.state.as_ref().map(|folder| Store::open(FileSystem, folder)).transpose()?;
-        let _held = self.state.as_deref().map(hold).transpose()?;
+        let _held = store.as_ref().map(Store::hold).transpose()?;
         let (net, clock) = (Udp::from_port(self.port), BootClock::new()?);
         driver::run(self, net, clock, store, shutdown).await
     }
@@ -89,12 +88,6 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { self.run(driver::terminated()?).await })
     }
-}
-
-/// Keeps everybody else out of the folder.
-fn hold(folder: &Path) -> Result<File, StoreError> {
-    let held = FileSystem.hold(folder).map_err(|error| StoreError::Disk { path: folder.to_owned(), error })?;
-    held.ok_or_else(|| StoreError::InUse { folder: folder.to_owned() })
 }
 
 impl fmt::Debug for Client {

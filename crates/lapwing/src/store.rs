@@ -7,6 +7,7 @@
 //! written is cleared from memory.
 
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,18 @@ pub enum StoreError {
 pub struct Store<D = FileSystem> {
     disk: D,
     folder: PathBuf,
+}
+
+impl Store {
+    /// Keeps everybody else out of the folder, as long as the file that is given lives.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when somebody else does so.
+    pub(crate) fn hold(&self) -> Result<File, StoreError> {
+        let folder = &self.folder;
+        let held = self.disk.hold(folder).map_err(|error| StoreError::Disk { path: folder.clone(), error })?;
+        held.ok_or_else(|| StoreError::InUse { folder: folder.clone() })
+    }
 }
 
 impl<D: Disk> Store<D> {

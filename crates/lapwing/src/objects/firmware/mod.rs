@@ -211,9 +211,7 @@ impl Builder {
     /// Outside of a tokio runtime.
     pub fn open(self, folder: impl Into<PathBuf>) -> Result<Firmware, StoreError> {
         let store = Store::open(FileSystem, folder)?;
-        let folder = store.folder().to_owned();
-        let held = FileSystem.hold(&folder).map_err(|error| StoreError::Disk { path: folder.clone(), error })?;
-        let held = held.ok_or(StoreError::InUse { folder })?;
+        let held = store.hold()?;
         self.build(store, Some(held))
     }
 
