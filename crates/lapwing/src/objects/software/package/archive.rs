@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub(super) name: String,
     /// Of the content, in bytes.
     pub(super) size: u64,
+    /// Whether anybody may execute it.
+    pub(super) executable: bool,
 }
 
 pub(super) struct Archive<R: Read> {
@@ -100,7 +102,8 @@ impl<R: Read> Archive<R> {
             if self.seen.insert(name.clone(), None).is_some() {
                 return none_of_ours(format!("it has {name:?} twice"));
             }
-            return Ok(Some(Entry { kind, name, size }));
+            let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
+            return Ok(Some(Entry { kind, name, size, executable }));
         }
     }
 

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::plain_name;
-use super::{CHECKSUMS, PackageError};
+use super::{CHECKSUMS, PackageError, SIGNATURE};
+
+/// The longest value of a comment, in bytes.
+const MAX_COMMENT: usize = 255;
 
 /// Whether every file is listed, with the right checksum, and nothing else is.
 pub(super) fn verify(list: &[u8], files: &BTreeMap<String, [u8; 32]>) -> Result<(), PackageError> {
@@ -20,10 +23,20 @@ pub(super) fn verify(list: &[u8], files: &BTreeMap<String, [u8; 32]>) -> Result<
             Some(_) => listed.insert(name),
         };
     }
-    match files.keys().find(|name| *name != CHECKSUMS && !listed.contains(*name)) {
+    // A list cannot have its own checksum, nor that of what is made of it later.
+    match files.keys().find(|name| !matches!(name.as_str(), CHECKSUMS | SIGNATURE) && !listed.contains(*name)) {
         Some(name) => damaged(format!("{name:?} has no checksum")),
         None => Ok(()),
     }
+}
+
+/// What stands behind `# KEY:`, if it is a short text.
+pub(super) fn comment(list: &[u8], key: &str) -> Option<String> {
+    let mut lines = str::from_utf8(list).ok()?.lines();
+    let value = lines.find_map(|line| line.strip_prefix('#')?.trim_start().strip_prefix(key)?.strip_prefix(':'))?;
+    let value = value.trim();
+    let fits = (1..=MAX_COMMENT).contains(&value.len()) && !value.contains(char::is_control);
+    fits.then(|| value.to_owned())
 }
 
 /// `HASH  NAME`, `HASH *NAME` or, as `sha256sum --tag` writes it, `SHA256 (NAME) = HASH`.

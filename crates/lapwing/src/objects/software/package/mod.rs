@@ -1,24 +1,35 @@
 //! Packages as the gateway's earlier client took them: a gzipped tar with one executable and `checksums.txt`, whose lines are those
 //! of `sha256sum`.
 //!
-//! A package is a stranger's until it is verified. Only the executable is ever written, into one file whose name the package does
-//! not choose; whatever else it brings is hashed and forgotten. Memory does not grow with the package.
+//! A package is a stranger's until it is verified. [`Format::unpack`] writes nothing but the executable, into one file whose name the
+//! package does not choose; whatever else it brings is hashed and forgotten. Memory does not grow with the package.
+//!
+//! What `checksums.txt` says behind `# name:` and `# version:`, comments to `sha256sum`, is what the package is called. A signature
+//! lies beside it as `checksums.txt.minisig`, which `minisign -S -m checksums.txt` makes, and is demanded by [`Format::signed_by`].
 
 mod archive;
 mod checksums;
+mod signature;
+mod sink;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use self::archive::{Archive, Kind};
+use self::archive::{Archive, Entry, Kind};
+pub use self::signature::{PublicKey, PublicKeyError};
+use self::sink::{Folder, OneFile, Sink};
 use super::UpdateResult;
 use crate::driver::Disk;
-use crate::transfer::{BodyError, make_room};
+use crate::transfer::BodyError;
 
 /// The file of checksums in a package.
 const CHECKSUMS: &str = "checksums.txt";
 /// The longest list of checksums that is read, in bytes.
 const MAX_CHECKSUMS: u64 = 1 << 16;
+/// The file that says who has made the checksums.
+const SIGNATURE: &str = "checksums.txt.minisig";
+/// The longest signature that is read, in bytes.
+const MAX_SIGNATURE: u64 = 1 << 12;
 
 /// Why a package is refused.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +82,10 @@ pub struct Executable {
     pub length: u64,
     /// Its SHA-256, which is the one that the package lists.
     pub sha256: [u8; 32],
+    /// What the package calls itself, at most 255 bytes.
+    pub name: Option<String>,
+    /// The version that it says it has, at most 255 bytes.
+    pub version: Option<String>,
 }
 
 /// What a package must hold, and at most.
@@ -79,12 +94,20 @@ pub struct Format {
     executable: String,
     max_size: u64,
     max_entries: usize,
+    keys: Vec<PublicKey>,
 }
 
 impl Format {
     /// A package with an executable of this name at its top. It may unpack to 256 MiB in 256 files and folders.
     pub fn new(executable: impl Into<String>) -> Self {
-        Self { executable: executable.into(), max_size: 256 << 20, max_entries: 256 }
+        Self { executable: executable.into(), max_size: 256 << 20, max_entries: 256, keys: Vec::new() }
+    }
+
+    /// One of these keys must have signed it. Without a key nobody need have.
+    #[must_use]
+    pub fn signed_by(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        self.keys.extend(keys);
+        self
     }
 
     /// The largest unpacked size in bytes, the archive's own bookkeeping included.
@@ -104,7 +127,7 @@ impl Format {
     /// # Errors
     /// Why it is refused.
     pub fn verify(&self, package: impl Read) -> Result<Executable, PackageError> {
-        self.read(package, |_| Ok(()), |_| Ok(()))
+        self.read(package, &mut ())
     }
 
     /// Verifies a package and puts its executable into `folder`, which is there, under the executable's name: in place of an earlier
@@ -133,46 +156,48 @@ impl Format {
         folder.join(&self.executable)
     }
 
+    /// Verifies a package and puts all its files into `folder`, which is not there yet: synced, and executable where the package says
+    /// so. Its checksums and their signature are not among them. Blocks.
+    ///
+    /// Others must not be able to write to the folder around it. Until this returns `Ok` nothing in it was verified.
+    ///
+    /// # Errors
+    /// Why the package is refused; then the folder is not there.
+    pub fn unpack_all(&self, package: impl Read, folder: &Path) -> Result<Executable, PackageError> {
+        let mut sink = Folder::create(folder).map_err(PackageError::storing)?;
+        let unpacked = self.read(package, &mut sink).and_then(|executable| {
+            sink.finish()?;
+            Ok(executable)
+        });
+        if unpacked.is_err() {
+            std::fs::remove_dir_all(folder).map_err(PackageError::Disk)?;
+        }
+        unpacked
+    }
+
     fn unpack_to<D: Disk>(&self, new: &Path, package: impl Read, disk: &D) -> Result<Executable, PackageError> {
-        let mut file = disk.create(new).map_err(PackageError::storing)?;
-        let folder = new.parent().unwrap_or(Path::new("."));
-        let executable = self.read(
-            package,
-            |length| make_room(disk, folder, length).map_err(PackageError::from),
-            |bytes| disk.write(&mut file, bytes).map_err(PackageError::storing),
-        )?;
-        disk.sync(&file).map_err(PackageError::storing)?;
+        let mut sink = OneFile::create(disk, new, &self.executable)?;
+        let executable = self.read(package, &mut sink)?;
+        sink.finish()?;
         Ok(executable)
     }
 
-    /// Reads a package to its end, and gives the executable's length to `expect` and its bytes to `keep` as they come: they are not verified before this returns
-    /// `Ok`.
-    fn read(
-        &self,
-        package: impl Read,
-        expect: impl Fn(u64) -> Result<(), PackageError>,
-        mut keep: impl FnMut(&[u8]) -> Result<(), PackageError>,
-    ) -> Result<Executable, PackageError> {
+    /// Reads a package to its end, and gives its files to `sink` as they come: they are not verified before this returns `Ok`.
+    fn read(&self, package: impl Read, sink: &mut impl Sink) -> Result<Executable, PackageError> {
         let mut archive = Archive::new(package, self.max_size, self.max_entries);
-        let (mut length, mut list) = (None, Vec::new());
+        let (mut length, mut list, mut signature) = (None, Vec::new(), Vec::new());
         while let Some(entry) = archive.next_entry()? {
-            if entry.kind == Kind::Folder {
-                continue;
-            }
-            if entry.name == self.executable {
-                length = Some(entry.size);
-                expect(entry.size)?;
-                archive.content(&entry, &mut keep)?;
-            } else if entry.name == CHECKSUMS {
-                if entry.size > MAX_CHECKSUMS {
-                    return Err(PackageError::Type(format!("its {CHECKSUMS} is longer than {MAX_CHECKSUMS} bytes")));
+            match entry.name.as_str() {
+                _ if entry.kind == Kind::Folder => {}
+                CHECKSUMS => list = whole(&mut archive, &entry, MAX_CHECKSUMS)?,
+                SIGNATURE => signature = whole(&mut archive, &entry, MAX_SIGNATURE)?,
+                name => {
+                    if name == self.executable {
+                        length = Some(entry.size);
+                    }
+                    sink.file(&entry)?;
+                    archive.content(&entry, |bytes| sink.bytes(bytes))?;
                 }
-                archive.content(&entry, |bytes| {
-                    list.extend_from_slice(bytes);
-                    Ok(())
-                })?;
-            } else {
-                archive.content(&entry, |_| Ok(()))?;
             }
         }
         let files = archive.finish()?;
@@ -184,9 +209,26 @@ impl Format {
         if !files.contains_key(CHECKSUMS) {
             return Err(PackageError::Integrity(format!("it has no {CHECKSUMS}")));
         }
+        if !self.keys.is_empty() {
+            signature::verify(&self.keys, &list, &signature).map_err(PackageError::Integrity)?;
+        }
         checksums::verify(&list, &files)?;
-        Ok(Executable { length, sha256: *sha256 })
+        let (name, version) = (checksums::comment(&list, "name"), checksums::comment(&list, "version"));
+        Ok(Executable { length, sha256: *sha256, name, version })
     }
+}
+
+/// The content of a file that is not long.
+fn whole(archive: &mut Archive<impl Read>, entry: &Entry, max: u64) -> Result<Vec<u8>, PackageError> {
+    if entry.size > max {
+        return Err(PackageError::Type(format!("its {} is longer than {max} bytes", entry.name)));
+    }
+    let mut content = Vec::new();
+    archive.content(entry, |bytes| {
+        content.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(content)
 }
 
 #[cfg(test)]

@@ -237,6 +237,115 @@ fn the_executable_must_be_there() {
     no_package(&package(&[Raw(NAME.as_bytes(), EntryType::Directory, b"")]), "has no file");
 }
 
+/// Of a key that minisign 0.11 has made, and its signatures of the checksums of [`good`].
+const KEY: &str = "RWQf1a6H8W8d+m9Av+MeAkkNEqGa+xo+Ka21RLu5uXw1ydZB43U32rgM";
+const OTHER_KEY: &str = "untrusted comment: minisign public key A85605E97F07272A
+RWQqJwd/6QVWqE4vAkbv5SmKAvh0SkomV0L3ln4Ygc3BBFLpt4b7tKA7
+";
+const SIGNED: &str = "untrusted comment: signature from minisign secret key
+RUQf1a6H8W8d+iH+J74bO/mL5EoLbhMvbEoR0s7A9gY9edqkf/vzHXlgm7NCgxc0xP5tby42hajLSge+ASwjrDT2m08pQQ5iuQI=
+trusted comment: kettle 2
+mBVyayh0V77wGIeH7DC5qv74/VNWitahOQpPJwHUG04aYTvvSJRGpI+cCmxIZnuwyJvEpwHpErlZbOex+Yr8AA==
+";
+const SIGNED_BY_OTHER: &str = "untrusted comment: signature from minisign secret key
+RUQqJwd/6QVWqKO0IJHr2xGt2Djmunufo8DzqZqknsRthPgRplRBtoOCDuwHrpfQKF0Vse8K4p7BSAPNcRzdGuPZ20d2mKU5kQc=
+trusted comment: kettle 2
+jxcCNBJeFyDUfzkRFxPGEig5e5D7Cuho7XyadIuFK80RQyI6JhAry+XDPWb9P0kH5m6DYzY9gv2rrsorm6KdDA==
+";
+/// By `minisign -S -l`.
+const SIGNED_IN_THE_OLD_FORM: &str = "untrusted comment: signature from minisign secret key
+RWQf1a6H8W8d+rXaL8ZGng8Ii2rKwqAoFwIGJ+rpoCDDeKYD1Io39oxZ4h96sJ6CEm9/nyV6rg3otOpCb4vhuh+DNy/dxfIcygc=
+trusted comment: legacy
+tdHAHjF7ay5JtMNoduQwRu9Io5gJA0hJysmFMTdSC3eGUTq06KzrRLqsKZLtUH0AlA1aQoDr3hZJMJP/9KD1CA==
+";
+
+fn key(text: &str) -> PublicKey {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_signature_is_demanded_where_there_is_a_key() {
+    let signed = |signature: &str| with(vec![file(SIGNATURE, signature.as_bytes())]);
+    let format = Format::new(NAME).signed_by([key(KEY)]);
+    unpack_with(&format, &signed(SIGNED)).unwrap();
+    // Without a key it is no matter, and need not be listed.
+    unpack(&signed("hello")).unwrap();
+    let both = Format::new(NAME).signed_by([key(OTHER_KEY), key(KEY)]);
+    for signature in [SIGNED, SIGNED_BY_OTHER] {
+        unpack_with(&both, &signed(signature)).unwrap();
+    }
+
+    let refused = |package: &[u8], why: &str| {
+        let error = unpack_with(&format, package).unwrap_err();
+        assert_eq!(error.result(), UpdateResult::Integrity, "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    };
+    refused(&good(), "not signed");
+    refused(&signed("hello"), "none of minisign");
+    refused(&signed(SIGNED_BY_OTHER), "not known here");
+    refused(&signed(SIGNED_IN_THE_OLD_FORM), "old form");
+    // The key's number is known, and the signature is another's.
+    refused(&signed(&SIGNED.replace("iH+J74bO", "iH+J74bP")), "not that of its checksums");
+    refused(&signed(&SIGNED.replace("kettle 2", "kettle 3")), "not that of its checksums");
+    let (list, evil) = (line(NAME, b"evil"), &b"evil"[..]);
+    let entries = [file(NAME, evil), file(CHECKSUMS, list.as_bytes()), file(SIGNATURE, SIGNED.as_bytes())];
+    refused(&package(&entries), "not that of its checksums");
+    let list = line(NAME, CODE);
+    let entries = [file(NAME, evil), file(CHECKSUMS, list.as_bytes()), file(SIGNATURE, SIGNED.as_bytes())];
+    refused(&package(&entries), "does not have its checksum");
+}
+
+#[test]
+fn a_key_is_a_line_or_a_file() {
+    assert_eq!(key(&format!("untrusted comment: mine\n{KEY}\n")), key(KEY));
+    assert_ne!(key(OTHER_KEY), key(KEY));
+    for text in ["", "untrusted comment: mine", "RW", &KEY[1..], "hello"] {
+        assert_eq!(text.parse::<PublicKey>(), Err(PublicKeyError), "{text}");
+    }
+}
+
+#[test]
+fn a_package_says_what_it_is_called() {
+    let named = |comments: &str| {
+        let list = format!("{comments}{}", line(NAME, CODE));
+        let executable = unpack(&package(&[file(NAME, CODE), file(CHECKSUMS, list.as_bytes())])).unwrap();
+        (executable.name, executable.version)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(named(""), (None, None));
+    assert_eq!(named("# name: kettle\n#version: 2 beta\r\n# version: 3\n"), (text("kettle"), text("2 beta")));
+    assert_eq!(named("# name:\n# names: x\n# version: \u{1b}[1m\n"), (None, None));
+    assert_eq!(named(&format!("# name: {}\n", "x".repeat(256))), (None, None));
+}
+
+#[test]
+fn all_files_of_a_package_come_into_a_new_folder() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("new");
+    let list = line(NAME, CODE) + &line("share/doc/readme", b"hello");
+    let entries =
+        |readme| package(&[file("share/doc/readme", readme), file(NAME, CODE), file(CHECKSUMS, list.as_bytes())]);
+    let format = Format::new(NAME);
+    assert!(matches!(format.unpack_all(&entries(b"hullo")[..], &folder), Err(PackageError::Integrity(_))));
+    assert!(!folder.exists());
+    format.unpack_all(&entries(b"hello")[..], &folder).unwrap();
+    assert_eq!(fs::read(folder.join("share/doc/readme")).unwrap(), b"hello");
+    assert_eq!(fs::read(folder.join(NAME)).unwrap(), CODE);
+    assert_eq!(fs::metadata(folder.join(NAME)).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "the executable and a folder");
+    // What is there is not touched.
+    assert!(format.unpack_all(&entries(b"hello")[..], &folder).is_err());
+    assert!(folder.join(NAME).exists());
+
+    let list = line(NAME, CODE) + &line("a", b"") + &line("a/b", b"");
+    let both = package(&[file("a", b""), file("a/b", b""), file(NAME, CODE), file(CHECKSUMS, list.as_bytes())]);
+    let error = format.unpack_all(&both[..], &outer.path().join("other")).unwrap_err();
+    assert!(error.to_string().contains("both as a file and as a folder"), "{error}");
+    assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn what_is_no_package_at_all_is_told_from_a_damaged_one() {
     no_package(b"#!/bin/sh\necho this is a shell script\n", "no gzip file");
