@@ -75,17 +75,17 @@ pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAd
     Objects { device, connectivity, network }
 }
 
-/// Object 5, which keeps its things in a folder of the state folder. To be called inside a tokio runtime, which then drives it.
+/// Object 5, which keeps its things in a folder below `updates`. To be called inside a tokio runtime, which then drives it.
 ///
 /// # Errors
-/// When the state folder cannot be used.
+/// When the folder cannot be used.
 pub fn firmware(
     config: FirmwareConfig,
     reboot_command: Vec<String>,
     version: Version,
-    state: &Path,
+    updates: &Path,
 ) -> Result<Firmware, StoreError> {
-    let folder = state.join("firmware");
+    let folder = updates.join("firmware");
     let (note, watch) = (folder.join("handed-over"), log_progress());
     let updater: Arc<dyn Updater> = match config.installer {
         InstallerConfig::Script { program, result } => Arc::new(Script::new(program, result, folder.join("runs"))),

@@ -39,6 +39,13 @@ pub(super) async fn follow(network: Arc<dyn Network>, connectivity: Option<Conne
     }
 }
 
+/// Whether a link besides loopback is up and has an address.
+pub(super) async fn is_connected(network: &dyn Network) -> Result<bool> {
+    let (links, addresses) = (network.links().await?, network.addresses().await?);
+    let mut usable = links.iter().filter(|link| link.running && !link.loopback);
+    Ok(usable.any(|link| addresses.iter().any(|entry| entry.link == link.id)))
+}
+
 async fn refreshed(connectivity: Option<&ConnectivityUpdates>) -> Option<Result<()>> {
     Some(connectivity?.refresh().await)
 }

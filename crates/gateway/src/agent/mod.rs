@@ -4,15 +4,17 @@ mod follow;
 mod report;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 
 use lapwing::{Client, Handle, LwM2mVersion};
 
-use self::follow::follow;
+use self::follow::{follow, is_connected};
 use self::report::report;
 use crate::config::{Config, ConfigError, Version};
 use crate::objects::Connectivity;
-use crate::platform::BoxFuture;
+use crate::platform::{BoxFuture, Network};
 use crate::wiring::{self, Objects};
 
 /// The lifetime of a registration where nothing else is configured, in seconds.
@@ -22,6 +24,7 @@ pub const DEFAULT_LIFETIME: u32 = 300;
 pub struct Agent {
     client: Client,
     endpoint: String,
+    network: Option<Arc<dyn Network>>,
     follow: BoxFuture<'static, ()>,
 }
 
@@ -51,14 +54,15 @@ impl Agent {
     pub async fn new(config: Config) -> Result<Self, AgentError> {
         let accounts = config.accounts(DEFAULT_LIFETIME)?;
         let trust_anchors = config.trust_anchors()?;
+        let updates = config.update_folder().map(Path::to_owned);
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
         let version = config.version.unwrap_or_default();
-        let firmware = match (config.firmware, &config.state) {
+        let firmware = match (config.firmware, updates) {
             (None, _) => None,
             (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
-            (Some(firmware), Some(state)) => {
+            (Some(firmware), Some(updates)) => {
                 let reboot = config.device.reboot_command.clone();
-                Some(wiring::firmware(firmware, reboot, version, state)?)
+                Some(wiring::firmware(firmware, reboot, version, &updates)?)
             }
         };
         let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
@@ -81,6 +85,9 @@ impl Agent {
         if let Some(folder) = config.state {
             builder = builder.state(folder);
         }
+        if let Some(port) = config.local_port {
+            builder = builder.local_port(port);
+        }
         builder = builder.object(device);
         let updates = connectivity.as_ref().map(Connectivity::updates);
         if let Some(connectivity) = connectivity {
@@ -91,16 +98,25 @@ impl Agent {
         }
         let client = builder.build()?;
         let handle = client.handle();
-        let follow: BoxFuture<'static, ()> = match network {
+        let follow: BoxFuture<'static, ()> = match network.clone() {
             Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
             None => Box::pin(std::future::pending()),
         };
-        Ok(Self { client, endpoint, follow })
+        Ok(Self { client, endpoint, network, follow })
     }
 
     /// What sees and steers the client.
     pub fn handle(&self) -> Handle {
         self.client.handle()
+    }
+
+    /// Whether anything can leave this machine now: some link besides loopback is up and has an address. Where the network cannot be asked,
+    /// it is taken for granted.
+    pub async fn has_bearer(&self) -> bool {
+        match &self.network {
+            Some(network) => is_connected(&**network).await.unwrap_or(true),
+            None => true,
+        }
     }
 
     /// Runs until `shutdown` ends, then de-registers.

@@ -9,6 +9,8 @@
 //! binding = "U"                                        # UDP, the only one there is yet
 //! state = "/var/lib/lapwing"                           # keeps accounts, DTLS associations and what servers change
 //! reset-accounts = false                               # forget stored accounts at each start?
+//! update-state = "/data/lapwing"                       # keeps packages and what becomes of them; in `state` by default
+//! local-port = 5682                                    # the UDP port to send from; any free one by default
 //!
 //! psk-identity = "gateway-7"                           # with a coaps URI: a pre-shared key ...
 //! psk-key-file = "/etc/lapwing/psk.hex"                # in hexadecimal; or `psk-key` with the digits themselves
@@ -29,7 +31,7 @@
 //! current-time-writable = false              # may a server set the clock?
 //! reboot-command = ["systemctl", "reboot"]
 //!
-//! [firmware]                                 # object 5, where there is a `state` folder
+//! [firmware]                                 # object 5, where there is an `update-state` or `state` folder
 //! installer = "script"                       # the default
 //! program = ["/usr/sbin/install-image"]      # and its arguments; it gets the path of the image behind them
 //! result = "posix"                           # exit code 0 is success; "ig60": the code is the result of the update
@@ -109,6 +111,10 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Whether accounts that are stored are forgotten at the start.
     pub reset_accounts: bool,
+    /// A folder that keeps packages and what becomes of them; by default it is [`state`](Config::state).
+    pub update_state: Option<PathBuf>,
+    /// The UDP port to send from; any free one by default.
+    pub local_port: Option<u16>,
     /// How both servers are spoken to where their URIs are `coaps`.
     pub security: SecurityConfig,
     /// A file of trusted certificates in PEM or one in DER, for the usages 0 and 1 of a server's certificate.
@@ -353,6 +359,8 @@ impl Config {
             version: root.parsed("version", VERSION_EXPECTED)?,
             state: root.text("state", state)?,
             reset_accounts: root.boolean("reset-accounts")?.unwrap_or(false),
+            update_state: root.text("update-state", state)?,
+            local_port: root.number("local-port", "a port from 0 to 65535")?,
             security: SecurityConfig::read(&mut root)?,
             ca: root.file("ca")?,
             unknown_time: root.text("unknown-time", unknown_time)?,
@@ -363,6 +371,11 @@ impl Config {
         root.text("binding", binding)?;
         root.finish()?;
         Ok(config)
+    }
+
+    /// Where packages are kept, and what becomes of them.
+    pub(crate) fn update_folder(&self) -> Option<&Path> {
+        self.update_state.as_deref().or(self.state.as_deref())
     }
 
     /// The accounts of the servers, with the credentials that the files hold. `lifetime` is that of a registration where none is configured, in

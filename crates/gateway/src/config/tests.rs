@@ -32,6 +32,7 @@ fn the_documented_example_is_taken_and_names_every_key() {
     assert_eq!(config.version, Some(Version::V1_1));
     assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/lapwing")));
     assert!(!config.reset_accounts);
+    assert_eq!((config.update_folder(), config.local_port), (Some(Path::new("/data/lapwing")), Some(5682)));
     let security = SecurityConfig {
         psk_identity: Some("gateway-7".into()),
         psk_key: Some(SecretSource::File("/etc/lapwing/psk.hex".into())),
@@ -124,6 +125,14 @@ fn the_documented_certificates_are_taken() {
 }
 
 #[test]
+fn what_updates_need_is_kept_where_the_rest_is_unless_told_otherwise() {
+    let folder = |text: &str| parse(text).unwrap().update_folder().map(Path::to_owned);
+    assert_eq!(folder("state = '/a'"), Some("/a".into()));
+    assert_eq!(folder("state = '/a'\nupdate-state = '/b'"), Some("/b".into()));
+    assert_eq!(folder("update-state = '/b'"), Some("/b".into()));
+}
+
+#[test]
 fn an_empty_file_leaves_everything_open() {
     assert_eq!(parse("").unwrap(), Config::default());
     assert_eq!(Config::default().device.reboot_command, ["systemctl", "reboot"]);
@@ -152,6 +161,8 @@ fn wrong_values_are_refused_naming_key_value_and_what_was_expected() {
         ("lifetime = 4294967296", "`lifetime` = 4294967296: expected seconds from 0 to 4294967295"),
         ("version = '2.0'", "`version` = \"2.0\": expected \"1.0\" or \"1.1\""),
         ("version = 1.1", "`version` = 1.1: expected \"1.0\" or \"1.1\""),
+        ("local-port = 65536", "`local-port` = 65536: expected a port from 0 to 65535"),
+        ("update-state = 'here'", "`update-state` = \"here\": expected the absolute path of a folder"),
         ("server = 5683", "`server` = 5683: expected a string"),
         (
             "server = 'example.com'",
