@@ -1,0 +1,87 @@
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+/// Longer lines are said in pieces.
+const LINE: usize = 1024;
+const CHUNK: usize = 4096;
+
+/// What a program has written to a file, said line by line as it grows.
+pub(super) struct Log {
+    path: PathBuf,
+    offset: u64,
+    line: Vec<u8>,
+}
+
+impl Log {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, offset: 0, line: Vec::new() }
+    }
+
+    /// Says the lines that have come.
+    pub(super) fn say(&mut self) {
+        for line in self.lines().unwrap_or_default() {
+            tracing::info!("installer: {line}");
+        }
+    }
+
+    /// Says what has no line break behind it.
+    pub(super) fn finish(&mut self) {
+        if let Some(line) = self.take_line() {
+            tracing::info!("installer: {line}");
+        }
+    }
+
+    fn lines(&mut self) -> io::Result<Vec<String>> {
+        let file = File::open(&self.path)?;
+        let (mut lines, mut chunk) = (Vec::new(), [0; CHUNK]);
+        loop {
+            let length = file.read_at(&mut chunk, self.offset)?;
+            if length == 0 {
+                return Ok(lines);
+            }
+            self.offset += length as u64;
+            for byte in &chunk[..length] {
+                // A progress bar goes back to the beginning of its line.
+                if !matches!(byte, b'\n' | b'\r') {
+                    self.line.push(*byte);
+                }
+                if matches!(byte, b'\n' | b'\r') || self.line.len() == LINE {
+                    lines.extend(self.take_line());
+                }
+            }
+        }
+    }
+
+    /// The line without what would write somewhere else in the log, unless it is empty.
+    fn take_line(&mut self) -> Option<String> {
+        let line = std::mem::take(&mut self.line);
+        let shown: String = String::from_utf8_lossy(&line).chars().filter(|each| !each.is_control()).collect();
+        (!shown.trim().is_empty()).then_some(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_said_once_when_they_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = Log::new(path.clone());
+        assert!(log.lines().is_err(), "nothing is there yet");
+        fs::write(&path, "one\ntw").unwrap();
+        assert_eq!(log.lines().unwrap(), ["one"]);
+        fs::write(&path, "one\ntwo\n\n 10%\r 20%\rend\x1b[1m").unwrap();
+        assert_eq!(log.lines().unwrap(), ["two", " 10%", " 20%"]);
+        assert_eq!(log.take_line().as_deref(), Some("end[1m"));
+        assert_eq!(log.take_line(), None);
+        fs::write(&path, vec![b'x'; 5000]).unwrap();
+        let lines = Log::new(path).lines().unwrap();
+        assert_eq!((lines.len(), lines[0].len()), (4, LINE));
+    }
+}
