@@ -2,4 +2,7 @@
 
 mod bytes;
 pub mod firmware;
+mod keeper;
 pub mod software;
+
+use self::firmware::BoxFuture;

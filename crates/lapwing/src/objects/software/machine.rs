@@ -3,11 +3,18 @@
 //! Whoever calls it stores the new machine before anything of it is seen or done. A [`Task`] in a stored machine may have been begun:
 //! after a restart it is asked for ([`Work::Resume`]) and never begun again.
 
-use super::{OperationalState, State, UpdateResult};
+use std::fmt;
+
+use lapwing_lwm2m::model::ObjectLink;
+use zeroize::Zeroizing;
+
+use super::{Failure, OperationalState, Release, State, Task, UpdateResult};
+use crate::objects::keeper::Reject;
+use crate::transfer::Digest;
 
 /// Whose software an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Other software of this machine.
     Package,
     /// The program that this machine is managed by. It takes a package in almost every state (else it could be updated once only),
@@ -16,90 +23,90 @@ pub enum Kind {
     Own,
 }
 
-/// A verified package, or the software that came out of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The length of what is installed from, in bytes.
-    pub length: u64,
-    /// Its SHA-256; for [`Kind::Own`] that of the executable.
-    pub sha256: [u8; 32],
-    /// 9/x/0.
-    pub name: Option<String>,
-    /// 9/x/1.
-    pub version: Option<String>,
-}
-
 /// All of an instance that outlives the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Machine {
-    pub kind: Kind,
-    pub phase: Phase,
-    pub result: UpdateResult,
+pub(super) struct Machine {
+    pub(super) kind: Kind,
+    pub(super) phase: Phase,
+    pub(super) result: UpdateResult,
     /// The URI that was written last (9/x/3).
-    pub uri: String,
-    /// Whether servers are told at once of objects that come and go with the software (9/x/8).
-    pub announce: bool,
+    pub(super) uri: String,
+    pub(super) settings: Settings,
+    /// Why something has failed last (9/x/16).
+    pub(super) reason: String,
+    /// What has come last, whole and synced.
+    pub(super) package: Option<Digest>,
     /// What stays on the machine while an update for it comes, and whether it is active.
-    pub in_place: Option<(Image, bool)>,
+    pub(super) in_place: Option<(Release, bool)>,
     /// What is being done with the software.
-    pub task: Option<Task>,
+    pub(super) task: Option<Task>,
     /// As far as it is known; not stored.
-    pub operational: OperationalState,
+    pub(super) operational: OperationalState,
     /// Numbers downloads and tasks, so that news of one that is over is told from that of the present one.
-    pub serial: u64,
+    pub(super) serial: u64,
+}
+
+/// What servers may set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Settings {
+    /// Whether servers are told at once of objects that come and go with the software (9/x/8).
+    pub(super) announce: bool,
+    /// Who is to fetch from the URI (9/x/14).
+    pub(super) user: String,
+    /// With which password (9/x/15).
+    pub(super) password: Password,
+    /// Where the software is configured (9/x/13).
+    pub(super) link: Option<ObjectLink>,
+}
+
+/// A text that does not show.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(super) struct Password(pub(super) Zeroizing<String>);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
 }
 
 /// The update state with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
+pub(super) enum Phase {
     Initial,
     Downloading(Source),
     /// All has come, and is being verified.
     Downloaded,
-    Delivered(Image),
+    Delivered(Release),
     Installed {
-        image: Image,
+        release: Release,
         active: bool,
     },
 }
 
 /// Who brings the package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub(super) enum Source {
     /// The server, block by block.
     Push,
     /// This client, from the URI.
     Pull,
 }
 
-/// Something that takes its time, begun by an Execute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
-    Install,
-    Remove,
-    Activate,
-    Deactivate,
-    Start,
-    Stop,
-    /// Deletes the software's data (9/x/22).
-    Purge,
-}
-
 /// What happens to the instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(super) enum Input {
     /// A body begins to come.
     Push,
     /// A URI that begins with NUL, as servers of the earlier client write it.
     Reset,
     Uri(String),
-    Announce(bool),
-    /// The download of this number is whole.
-    Received(u64),
+    Set(Settings),
+    /// The download of this number is whole, and synced.
+    Received(u64, Digest),
     /// Its package is one for this instance.
-    Verified(u64, Image),
-    /// The download of this number, or the verification of what came, has failed.
-    Lost(u64, UpdateResult),
+    Verified(u64, Release),
+    /// The download of this number, or the verification of what came, has failed: what the server is told, and why.
+    Lost(u64, UpdateResult, String),
     /// A server executes Uninstall: with the argument 1, or without.
     Uninstall {
         for_update: bool,
@@ -107,38 +114,30 @@ pub enum Input {
     /// A server executes one of the others.
     Execute(Task),
     /// The task of this number has ended, well or not.
-    Ended(u64, Result<(), ()>),
+    Ended(u64, Result<(), Failure>),
     /// The software runs, or does not, by itself.
     Observed(OperationalState),
     /// The process has started.
     Started {
-        /// Whether the package, or for [`Kind::Own`] its executable, still lies there.
-        package: bool,
+        /// The length of the file where the package lies, if there is one.
+        length: Option<u64>,
         /// The SHA-256 of this process's executable.
         running: [u8; 32],
     },
 }
 
-/// Why an input is refused: nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reject {
-    /// What it brings cannot be taken in this state: 4.00.
-    BadRequest,
-    /// It cannot be done in this state: 4.05.
-    NotAllowed,
-    /// It is news of a download or a task that is over.
-    Outdated,
-}
-
 /// What is to be done in the background from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub(super) enum Work {
     /// Nothing of what was being done goes on.
     Nothing,
     /// Fetch the package from the URI.
     Pull,
     /// Look whether what has come is in order. Harmless to do again.
-    Verify,
+    Verify {
+        /// It lay on the disk while the process was not there.
+        after_restart: bool,
+    },
     /// Begin this. Comes once for each number.
     Begin(Task),
     /// Ask what became of this, which may have been begun before a restart.
@@ -151,18 +150,28 @@ type Step = Result<Option<Work>, Reject>;
 
 impl Machine {
     /// With nothing that a server has brought.
-    pub fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         let operational = match kind {
             Kind::Package => OperationalState::Stopped,
             Kind::Own => OperationalState::Running,
         };
-        let (result, uri) = (UpdateResult::Initial, String::new());
-        let phase = Phase::Initial;
-        Self { kind, phase, result, uri, announce: false, in_place: None, task: None, operational, serial: 0 }
+        Self {
+            kind,
+            phase: Phase::Initial,
+            result: UpdateResult::Initial,
+            uri: String::new(),
+            settings: Settings::default(),
+            reason: String::new(),
+            package: None,
+            in_place: None,
+            task: None,
+            operational,
+            serial: 0,
+        }
     }
 
     /// 9/x/7.
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         match self.phase {
             Phase::Initial => State::Initial,
             Phase::Downloading(_) => State::DownloadStarted,
@@ -173,20 +182,20 @@ impl Machine {
     }
 
     /// 9/x/12: the software is installed and active. While an update of it is on its way, it is not told.
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Installed { active: true, .. })
     }
 
     /// Whose name and version 9/x/0 and 9/x/1 tell.
-    pub fn image(&self) -> Option<&Image> {
+    pub(super) fn release(&self) -> Option<&Release> {
         match &self.phase {
-            Phase::Delivered(image) | Phase::Installed { image, .. } => Some(image),
-            _ => self.in_place.as_ref().map(|(image, _)| image),
+            Phase::Delivered(release) | Phase::Installed { release, .. } => Some(release),
+            _ => self.in_place.as_ref().map(|(release, _)| release),
         }
     }
 
     /// Whether what has come, or is coming, is still needed.
-    pub fn needs_package(&self) -> bool {
+    pub(super) fn needs_package(&self) -> bool {
         match self.phase {
             Phase::Initial => false,
             // Until it runs, the executable may still have to be put in its place.
@@ -196,7 +205,7 @@ impl Machine {
     }
 
     /// What the instance is after `input`, and what is to be done then; `None` goes on with what is being done.
-    pub fn step(&self, input: Input) -> Result<(Self, Option<Work>), Reject> {
+    pub(super) fn step(&self, input: Input) -> Result<(Self, Option<Work>), Reject> {
         let mut next = self.clone();
         let work = next.take(input)?;
         Ok((next, work))
@@ -208,27 +217,31 @@ impl Machine {
             Input::Push => self.download(Source::Push, String::new()),
             Input::Uri(uri) => self.download(Source::Pull, uri),
             Input::Reset => self.reset(),
-            Input::Announce(announce) => {
-                self.announce = announce;
+            Input::Set(settings) => {
+                self.settings = settings;
                 Ok(None)
             }
-            Input::Received(serial) => match self.phase {
+            Input::Received(serial, package) => match self.phase {
                 Phase::Downloading(_) if serial == self.serial => {
                     self.phase = Phase::Downloaded;
-                    Ok(Some(Work::Verify))
+                    self.package = Some(package);
+                    Ok(Some(Work::Verify { after_restart: false }))
                 }
                 _ => Err(Reject::Outdated),
             },
-            Input::Verified(serial, image) => match self.phase {
+            Input::Verified(serial, release) => match self.phase {
                 Phase::Downloaded if serial == self.serial => {
-                    self.phase = Phase::Delivered(image);
+                    self.phase = Phase::Delivered(release);
                     self.result = UpdateResult::Verified;
                     Ok(Some(Work::Nothing))
                 }
                 _ => Err(Reject::Outdated),
             },
-            Input::Lost(serial, result) => match self.phase {
-                Phase::Downloading(_) | Phase::Downloaded if serial == self.serial => Ok(self.initial(result)),
+            Input::Lost(serial, result, reason) => match self.phase {
+                Phase::Downloading(_) | Phase::Downloaded if serial == self.serial => {
+                    self.reason = reason;
+                    Ok(self.initial(result))
+                }
                 _ => Err(Reject::Outdated),
             },
             Input::Uninstall { for_update } => self.uninstall(for_update),
@@ -243,7 +256,7 @@ impl Machine {
                 }
                 Ok(None)
             }
-            Input::Started { package, running } => Ok(self.started(package, running)),
+            Input::Started { length, running } => Ok(self.started(length, running)),
         }
     }
 
@@ -261,16 +274,17 @@ impl Machine {
         self.serial += 1;
         self.uri = uri;
         self.result = UpdateResult::Downloading;
+        self.reason.clear();
         self.phase = Phase::Downloading(source);
         Ok(Some(if source == Source::Pull { Work::Pull } else { Work::Nothing }))
     }
 
     /// What is installed stays in place. An executable of our own that was never activated is not installed anywhere.
     fn keep(&mut self) {
-        if let Phase::Installed { image, active } = &self.phase
+        if let Phase::Installed { release, active } = &self.phase
             && (*active || self.kind == Kind::Package)
         {
-            self.in_place = Some((image.clone(), *active));
+            self.in_place = Some((release.clone(), *active));
         }
     }
 
@@ -341,6 +355,7 @@ impl Machine {
     fn perform(&mut self, task: Task) -> Step {
         self.serial += 1;
         self.task = Some(task);
+        self.reason.clear();
         match task {
             // So that an observer sees the end of this one, however the one before has ended.
             Task::Install => self.result = UpdateResult::Verified,
@@ -352,27 +367,21 @@ impl Machine {
         Ok(Some(Work::Begin(task)))
     }
 
-    fn ended(&mut self, task: Task, ended: Result<(), ()>) -> Option<Work> {
+    fn ended(&mut self, task: Task, ended: Result<(), Failure>) -> Option<Work> {
         self.task = None;
-        let well = ended.is_ok();
+        let Failure { result, reason } = match ended {
+            Ok(()) => return Some(self.succeeded(task)),
+            Err(failure) => failure,
+        };
+        self.reason = reason;
         match task {
-            Task::Install => return self.installed(well),
-            Task::Remove if well => {
-                self.in_place = None;
-                self.operational = OperationalState::Stopped;
-                self.initial(UpdateResult::Initial);
-                return Some(self.announcement());
-            }
-            Task::Remove => self.result = UpdateResult::UninstallFailed,
-            Task::Activate => return self.activated(well),
-            Task::Deactivate if well => {
-                self.set_active(false);
-                self.operational = OperationalState::Stopped;
-            }
-            Task::Start => {
-                self.operational = if well { OperationalState::Running } else { OperationalState::Failed };
-            }
-            Task::Stop if well => self.operational = OperationalState::Stopped,
+            Task::Install => match result.unwrap_or(UpdateResult::InstallFailed) {
+                lost @ (UpdateResult::Integrity | UpdateResult::PackageType) => return self.initial(lost),
+                result => self.result = result,
+            },
+            Task::Remove => self.result = result.unwrap_or(UpdateResult::UninstallFailed),
+            Task::Activate if self.kind == Kind::Own => self.taken_back(true),
+            Task::Activate | Task::Start => self.operational = OperationalState::Failed,
             // What could not be stopped goes on.
             Task::Deactivate | Task::Stop => self.operational = OperationalState::Running,
             Task::Purge => {}
@@ -380,41 +389,46 @@ impl Machine {
         Some(Work::Nothing)
     }
 
-    fn installed(&mut self, well: bool) -> Option<Work> {
-        match &self.phase {
-            Phase::Delivered(image) if well => {
-                self.phase = Phase::Installed { image: image.clone(), active: false };
+    fn succeeded(&mut self, task: Task) -> Work {
+        match task {
+            Task::Install => {
+                if let Phase::Delivered(release) = &self.phase {
+                    self.phase = Phase::Installed { release: release.clone(), active: false };
+                }
                 self.result = UpdateResult::Installed;
                 self.in_place = None;
                 if self.kind == Kind::Package {
                     self.operational = OperationalState::Stopped;
                 }
-                Some(self.announcement())
+                return self.announcement();
             }
-            _ => {
-                self.result = UpdateResult::InstallFailed;
-                Some(Work::Nothing)
+            Task::Remove => {
+                self.in_place = None;
+                self.operational = OperationalState::Stopped;
+                self.initial(UpdateResult::Initial);
+                return self.announcement();
             }
+            Task::Activate => {
+                self.set_active(true);
+                self.operational = OperationalState::Running;
+            }
+            Task::Deactivate => {
+                self.set_active(false);
+                self.operational = OperationalState::Stopped;
+            }
+            Task::Start => self.operational = OperationalState::Running,
+            Task::Stop => self.operational = OperationalState::Stopped,
+            Task::Purge => {}
         }
-    }
-
-    fn activated(&mut self, well: bool) -> Option<Work> {
-        self.set_active(well);
-        self.operational = match (self.kind, well) {
-            (Kind::Own, _) | (Kind::Package, true) => OperationalState::Running,
-            (Kind::Package, false) => OperationalState::Failed,
-        };
-        if self.kind == Kind::Own && !well {
-            self.taken_back(true);
-        }
-        Some(Work::Nothing)
+        Work::Nothing
     }
 
     /// Our own new executable does not run: it can be tried again, if it is still there.
     fn taken_back(&mut self, package: bool) {
-        if let Phase::Installed { image, .. } = &self.phase {
-            self.phase = if package { Phase::Delivered(image.clone()) } else { Phase::Initial };
+        if let Phase::Installed { release, .. } = &self.phase {
+            self.phase = if package { Phase::Delivered(release.clone()) } else { Phase::Initial };
         }
+        self.operational = OperationalState::Running;
         self.result = UpdateResult::InstallFailed;
     }
 
@@ -425,35 +439,46 @@ impl Machine {
     }
 
     fn announcement(&self) -> Work {
-        if self.announce { Work::Announce } else { Work::Nothing }
+        if self.settings.announce { Work::Announce } else { Work::Nothing }
     }
 
-    fn started(&mut self, package: bool, running: [u8; 32]) -> Option<Work> {
+    fn started(&mut self, length: Option<u64>, running: [u8; 32]) -> Option<Work> {
+        let package = self.package.is_some_and(|package| Some(package.length) == length);
+        if self.kind == Kind::Own {
+            self.in_place.take_if(|(release, _)| release.sha256 != running);
+        }
         match (&self.phase, self.task) {
-            (Phase::Installed { image, .. }, Some(Task::Activate)) if self.kind == Kind::Own => {
-                let runs = image.sha256 == running;
-                self.task = None;
+            (Phase::Installed { release, .. }, Some(Task::Activate)) if self.kind == Kind::Own => {
                 self.operational = OperationalState::Running;
-                self.set_active(runs);
-                if !runs {
-                    self.taken_back(package);
+                if release.sha256 == running {
+                    // It may still be taken back.
+                    return Some(Work::Resume(Task::Activate));
                 }
+                self.task = None;
+                self.reason = "after the activation, the program that ran before it runs".to_owned();
+                self.taken_back(package);
                 None
             }
             // Somebody has put another executable in its place since.
-            (Phase::Installed { image, active: true }, _) if self.kind == Kind::Own && image.sha256 != running => {
+            (Phase::Installed { release, active: true }, _) if self.kind == Kind::Own && release.sha256 != running => {
                 self.initial(UpdateResult::Initial)
             }
             (_, Some(task)) => Some(Work::Resume(task)),
-            (Phase::Downloading(Source::Push), None) => self.initial(UpdateResult::ConnectionLost),
-            (Phase::Downloading(Source::Pull), None) => Some(Work::Pull),
-            (Phase::Downloaded | Phase::Delivered(_), None) if !package => self.initial(UpdateResult::Integrity),
-            (Phase::Installed { active: false, .. }, None) if self.kind == Kind::Own && !package => {
-                self.initial(UpdateResult::Integrity)
+            (Phase::Downloading(Source::Push), None) => {
+                self.reason = "the client was started anew while the package came".to_owned();
+                self.initial(UpdateResult::ConnectionLost)
             }
-            (Phase::Downloaded, None) => Some(Work::Verify),
+            (Phase::Downloading(Source::Pull), None) => Some(Work::Pull),
+            (Phase::Downloaded | Phase::Delivered(_), None) if !package => self.vanished(),
+            (Phase::Installed { active: false, .. }, None) if self.kind == Kind::Own && !package => self.vanished(),
+            (Phase::Downloaded, None) => Some(Work::Verify { after_restart: true }),
             (Phase::Initial | Phase::Delivered(_) | Phase::Installed { .. }, None) => None,
         }
+    }
+
+    fn vanished(&mut self) -> Option<Work> {
+        self.reason = "the package is no longer there".to_owned();
+        self.initial(UpdateResult::Integrity)
     }
 }
 

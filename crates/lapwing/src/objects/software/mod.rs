@@ -1,10 +1,19 @@
 //! Software Management (object 9): the parts of it.
 
-#[doc(hidden)]
-pub mod machine;
+#[allow(dead_code, reason = "the object over it follows")]
+mod machine;
+mod manager;
 pub mod package;
-#[doc(hidden)]
-pub mod record;
+#[allow(dead_code, reason = "the object over it follows")]
+mod record;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use sha2::{Digest as _, Sha256};
+
+pub use self::manager::{Failure, Job, Manager, Package, Release, Task};
+pub use crate::objects::firmware::BoxFuture;
 
 /// The state of an update (9/x/7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,5 +116,20 @@ impl UpdateResult {
     /// Whether it tells of something that went wrong.
     pub fn is_failure(self) -> bool {
         self as u8 >= Self::NoSpace as u8
+    }
+}
+
+/// The SHA-256 of the executable of this process, even if another one lies in its place by now: by which a program knows that it
+/// is what was installed. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn running_executable() -> io::Result<[u8; 32]> {
+    let (mut file, mut sha256, mut buffer) = (File::open("/proc/self/exe")?, Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(sha256.finalize().into()),
+            read => sha256.update(&buffer[..read]),
+        }
     }
 }

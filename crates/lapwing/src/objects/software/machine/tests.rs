@@ -6,8 +6,8 @@ use super::*;
 const EXECUTABLE: [u8; 32] = [1; 32];
 const OTHER: [u8; 32] = [2; 32];
 
-fn image() -> Image {
-    Image { length: 7, sha256: EXECUTABLE, name: Some("kettle".to_owned()), version: Some("2".to_owned()) }
+fn release() -> Release {
+    Release { length: 7, sha256: EXECUTABLE, name: Some("kettle".to_owned()), version: Some("2".to_owned()) }
 }
 
 fn uri() -> Input {
@@ -25,8 +25,10 @@ fn after(kind: Kind, inputs: impl IntoIterator<Item = Input>) -> Machine {
     inputs.into_iter().fold(Machine::new(kind), |machine, input| took(&machine, input).0)
 }
 
-const DONE: Result<(), ()> = Ok(());
-const FAILED: Result<(), ()> = Err(());
+const DONE: Result<(), Failure> = Ok(());
+/// Failed without saying more.
+const FAILED: Result<(), Failure> = Err(Failure { result: None, reason: String::new() });
+const PACKAGE: Digest = Digest { length: 9, sha256: [3; 32] };
 const INSTALL: Input = Input::Execute(Task::Install);
 const ACTIVATE: Input = Input::Execute(Task::Activate);
 const REMOVE: Input = Input::Uninstall { for_update: false };
@@ -34,7 +36,7 @@ const FOR_UPDATE: Input = Input::Uninstall { for_update: true };
 const KINDS: [Kind; 2] = [Kind::Package, Kind::Own];
 
 fn delivered(kind: Kind) -> Machine {
-    after(kind, [Input::Push, Input::Received(1), Input::Verified(1, image())])
+    after(kind, [Input::Push, Input::Received(1, PACKAGE), Input::Verified(1, release())])
 }
 
 fn installed(kind: Kind) -> Machine {
@@ -53,7 +55,7 @@ fn states(kind: Kind) -> [Machine; 7] {
         Machine::new(kind),
         after(kind, [Input::Push]),
         after(kind, [uri()]),
-        after(kind, [Input::Push, Input::Received(1)]),
+        after(kind, [Input::Push, Input::Received(1, PACKAGE)]),
         delivered(kind),
         installed(kind),
         active(kind),
@@ -80,11 +82,11 @@ fn a_package_goes_through_the_states_with_their_results() {
     for (begin, work) in [(Input::Push, Work::Nothing), (uri(), Work::Pull)] {
         let (machine, begun) = took(&Machine::new(Kind::Package), begin);
         assert_eq!((shown(&machine), begun), ((State::DownloadStarted, UpdateResult::Downloading), Some(work)));
-        let (machine, work) = took(&machine, Input::Received(1));
-        assert_eq!((machine.state(), work), (State::Downloaded, Some(Work::Verify)));
-        let machine = took(&machine, Input::Verified(1, image())).0;
+        let (machine, work) = took(&machine, Input::Received(1, PACKAGE));
+        assert_eq!((machine.state(), work), (State::Downloaded, Some(Work::Verify { after_restart: false })));
+        let machine = took(&machine, Input::Verified(1, release())).0;
         assert_eq!(shown(&machine), (State::Delivered, UpdateResult::Verified));
-        assert_eq!(machine.image(), Some(&image()));
+        assert_eq!(machine.release(), Some(&release()));
         let (machine, work) = took(&machine, INSTALL);
         assert_eq!(
             (shown(&machine), work),
@@ -192,11 +194,12 @@ fn a_failed_installation_stays_delivered_and_may_be_tried_again() {
 #[test]
 fn a_failed_download_or_verification_leads_to_initial() {
     for result in [UpdateResult::NoSpace, UpdateResult::ConnectionLost, UpdateResult::InvalidUri] {
-        let machine = after(Kind::Package, [uri(), Input::Lost(1, result)]);
+        let machine = after(Kind::Package, [uri(), Input::Lost(1, result, String::new())]);
         assert_eq!((shown(&machine), machine.needs_package()), ((State::Initial, result), false));
     }
     for result in [UpdateResult::Integrity, UpdateResult::PackageType] {
-        let machine = after(Kind::Package, [Input::Push, Input::Received(1), Input::Lost(1, result)]);
+        let machine =
+            after(Kind::Package, [Input::Push, Input::Received(1, PACKAGE), Input::Lost(1, result, String::new())]);
         assert_eq!((shown(&machine), machine.needs_package()), ((State::Initial, result), false));
     }
 }
@@ -208,7 +211,7 @@ fn uninstall_removes_and_resets_the_result() {
     let failed = took(&machine, Input::Ended(4, FAILED)).0;
     assert_eq!(shown(&failed), (State::Installed, UpdateResult::UninstallFailed));
     let gone = took(&machine, Input::Ended(4, DONE)).0;
-    assert_eq!((shown(&gone), gone.image()), ((State::Initial, UpdateResult::Initial), None));
+    assert_eq!((shown(&gone), gone.release()), ((State::Initial, UpdateResult::Initial), None));
 
     // A package that was not installed is thrown away.
     let (machine, work) = took(&delivered(Kind::Package), REMOVE);
@@ -223,18 +226,18 @@ fn uninstall_removes_and_resets_the_result() {
 fn uninstall_for_an_update_leaves_the_software_in_place() {
     let (machine, work) = took(&active(Kind::Package), FOR_UPDATE);
     assert_eq!((shown(&machine), work), ((State::Initial, UpdateResult::Initial), Some(Work::Nothing)));
-    assert_eq!((&machine.in_place, machine.image()), (&Some((image(), true)), Some(&image())));
+    assert_eq!((&machine.in_place, machine.release()), (&Some((release(), true)), Some(&release())));
     assert_eq!(machine.operational, OperationalState::Running);
     // It can still be removed, but not while its update is coming.
     assert_eq!(took(&machine, REMOVE).1, Some(Work::Begin(Task::Remove)));
     let coming = took(&machine, Input::Push).0;
     assert_eq!(coming.step(REMOVE), Err(Reject::NotAllowed));
-    let machine = took(&coming, Input::Received(coming.serial)).0;
-    let newer = Image { version: Some("3".to_owned()), ..image() };
+    let machine = took(&coming, Input::Received(coming.serial, PACKAGE)).0;
+    let newer = Release { version: Some("3".to_owned()), ..release() };
     let machine = took(&machine, Input::Verified(coming.serial, newer.clone())).0;
     let machine = took(&machine, INSTALL).0;
     let machine = took(&machine, Input::Ended(machine.serial, DONE)).0;
-    assert_eq!((machine.in_place.as_ref(), machine.image()), (None, Some(&newer)));
+    assert_eq!((machine.in_place.as_ref(), machine.release()), (None, Some(&newer)));
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn one_task_at_a_time() {
 #[test]
 fn servers_are_told_of_objects_at_once_only_if_they_ask_for_it() {
     for (announce, work) in [(false, Work::Nothing), (true, Work::Announce)] {
-        let machine = took(&delivered(Kind::Package), Input::Announce(announce)).0;
+        let machine = took(&delivered(Kind::Package), Input::Set(Settings { announce, ..Settings::default() })).0;
         let machine = took(&machine, INSTALL).0;
         let (machine, told) = took(&machine, Input::Ended(2, DONE));
         assert_eq!(told, Some(work));
@@ -261,8 +264,12 @@ fn servers_are_told_of_objects_at_once_only_if_they_ask_for_it() {
 
 #[test]
 fn news_of_what_is_over_change_nothing() {
-    let machine = after(Kind::Package, [uri(), Input::Lost(1, UpdateResult::InvalidUri), uri()]);
-    for input in [Input::Received(1), Input::Verified(1, image()), Input::Lost(1, UpdateResult::NoSpace)] {
+    let machine = after(Kind::Package, [uri(), Input::Lost(1, UpdateResult::InvalidUri, String::new()), uri()]);
+    for input in [
+        Input::Received(1, PACKAGE),
+        Input::Verified(1, release()),
+        Input::Lost(1, UpdateResult::NoSpace, String::new()),
+    ] {
         assert_eq!(machine.step(input), Err(Reject::Outdated));
     }
     assert_eq!(active(Kind::Package).step(Input::Ended(3, FAILED)), Err(Reject::Outdated));
@@ -299,7 +306,7 @@ fn the_own_instance_is_reset_by_uninstall_for_update_and_by_a_uri_with_nul() {
         for input in [FOR_UPDATE, Input::Reset] {
             let (next, work) = took(&machine, input);
             assert_eq!((shown(&next), work), ((State::Initial, UpdateResult::Initial), Some(Work::Nothing)));
-            assert_eq!(next.image().is_some(), machine.is_active());
+            assert_eq!(next.release().is_some(), machine.is_active());
         }
     }
     for machine in states(Kind::Package) {
@@ -308,7 +315,7 @@ fn the_own_instance_is_reset_by_uninstall_for_update_and_by_a_uri_with_nul() {
 }
 
 fn restarted(machine: &Machine, package: bool, running: [u8; 32]) -> (Machine, Option<Work>) {
-    took(machine, Input::Started { package, running })
+    took(machine, Input::Started { length: package.then_some(PACKAGE.length), running })
 }
 
 #[test]
@@ -316,8 +323,21 @@ fn the_own_instance_is_active_when_the_new_executable_runs() {
     let activating = took(&installed(Kind::Own), ACTIVATE).0;
     assert_eq!((activating.is_active(), activating.operational), (false, OperationalState::ShuttingDown));
     let (machine, work) = restarted(&activating, true, EXECUTABLE);
-    assert_eq!((shown(&machine), work), ((State::Installed, UpdateResult::Installed), None));
-    assert_eq!((machine.is_active(), machine.operational), (true, OperationalState::Running));
+    assert_eq!(
+        (shown(&machine), work),
+        ((State::Installed, UpdateResult::Installed), Some(Work::Resume(Task::Activate)))
+    );
+    assert_eq!((machine.is_active(), machine.operational), (false, OperationalState::Running));
+    // As often as it is started before it has come to stay.
+    assert_eq!(restarted(&machine, true, EXECUTABLE), (machine.clone(), Some(Work::Resume(Task::Activate))));
+    let stays = took(&machine, Input::Ended(3, DONE)).0;
+    assert_eq!((shown(&stays), stays.is_active()), ((State::Installed, UpdateResult::Installed), true));
+    assert!(!stays.needs_package());
+    // What was on trial is taken back.
+    for (package, state) in [(true, State::Delivered), (false, State::Initial)] {
+        let (machine, work) = restarted(&machine, package, OTHER);
+        assert_eq!((shown(&machine), work), ((state, UpdateResult::InstallFailed), None));
+    }
 }
 
 #[test]
@@ -325,7 +345,7 @@ fn an_executable_that_was_taken_back_is_reported_and_not_activated_again() {
     let activating = took(&installed(Kind::Own), ACTIVATE).0;
     let (machine, work) = restarted(&activating, true, OTHER);
     assert_eq!((shown(&machine), work), ((State::Delivered, UpdateResult::InstallFailed), None));
-    assert_eq!((machine.task, machine.image()), (None, Some(&image())));
+    assert_eq!((machine.task, machine.release()), (None, Some(&release())));
     assert_eq!(shown(&restarted(&activating, false, OTHER).0), (State::Initial, UpdateResult::InstallFailed));
     // The process could not even end for it.
     let machine = took(&activating, Input::Ended(3, FAILED)).0;
@@ -353,7 +373,8 @@ fn after_a_restart_a_download_is_judged_by_what_is_there() {
     assert_eq!((shown(&machine), work), ((State::Initial, UpdateResult::ConnectionLost), Some(Work::Nothing)));
     let (machine, work) = state(&[uri()], true);
     assert_eq!((machine.state(), work), (State::DownloadStarted, Some(Work::Pull)));
-    assert_eq!(state(&[Input::Push, Input::Received(1)], true).1, Some(Work::Verify));
+    let verify = Some(Work::Verify { after_restart: true });
+    assert_eq!(state(&[Input::Push, Input::Received(1, PACKAGE)], true).1, verify);
     assert_eq!(restarted(&delivered(Kind::Package), true, OTHER), (delivered(Kind::Package), None));
     for machine in [delivered(Kind::Package), delivered(Kind::Own), installed(Kind::Own)] {
         assert_eq!(shown(&restarted(&machine, false, OTHER).0), (State::Initial, UpdateResult::Integrity));
