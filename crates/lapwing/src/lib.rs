@@ -2,6 +2,7 @@
 //!
 //! Implement [`Object`] for what a server is to see, build a [`Client`] with it and [run](Client::run) it. See `examples/minimal_client.rs`.
 
+mod bytes;
 pub mod client;
 pub mod credentials;
 pub mod driver;
@@ -20,4 +21,4 @@ pub use lapwing_lwm2m::model::{
     Instance, InstanceId, ObjectDefinition, ObjectId, ObjectLink, Operations, Path, Resource, ResourceDefinition,
     ResourceId, ResourceInstanceId, ResourceType, Value, Version,
 };
-pub use object::{Aborted, After, Changes, Error, Incoming, Object, Result, Staged, Write, WriteSet};
+pub use object::{Aborted, After, BoxFuture, Changes, Error, Incoming, Object, Result, Staged, Write, WriteSet};

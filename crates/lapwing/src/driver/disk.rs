@@ -47,6 +47,11 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the file system has it: no space, a failed medium.
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts a file off after `length` bytes. A power cut may still undo it.
+    ///
+    /// # Errors
+    /// As the file system has it.
+    fn truncate(&self, file: &mut Self::File, length: u64) -> io::Result<()>;
     /// Makes the content durable, though not the file's name.
     ///
     /// # Errors
@@ -132,6 +137,10 @@ impl Disk for FileSystem {
 
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)
+    }
+
+    fn truncate(&self, file: &mut File, length: u64) -> io::Result<()> {
+        file.set_len(length)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {

@@ -63,6 +63,11 @@ impl Incoming {
         }
     }
 
+    /// The block that [`next`](Incoming::next) gave last; empty before.
+    pub fn block(&self) -> &[u8] {
+        &self.block
+    }
+
     /// The content format that the server named.
     pub fn format(&self) -> Option<ContentFormat> {
         self.format

@@ -7,6 +7,8 @@ mod error;
 mod incoming;
 mod write;
 
+use std::pin::Pin;
+
 use lapwing_lwm2m::client::Arguments;
 use lapwing_lwm2m::model::{Instance, InstanceId, ObjectDefinition, Path, Resource, ResourceId};
 
@@ -19,6 +21,9 @@ pub use write::{Staged, Write, WriteSet};
 pub(crate) use changes::Pending;
 pub(crate) use erased::{Erased, Mutation, Outcome, Task};
 pub(crate) use incoming::Feed;
+
+/// A future in a box, as methods of traits return it that are used as `dyn`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One LwM2M object of this client: its data, and what a server may do with it.
 ///

@@ -1,6 +1,5 @@
 //! Objects that Lapwing brings along, over small traits that an application implements.
 
-mod bytes;
 pub mod firmware;
 mod keeper;
 pub mod software;

@@ -6,7 +6,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::coap::Coap;
 use super::http::{Client, Http};
-use super::{Cause, Login, PullConfig, Scheme, Uri};
+use super::{Cause, Login, PullConfig, Scheme, Source, Transfer, Uri};
+use crate::object::BoxFuture;
 
 /// Fetches packages.
 ///
@@ -73,6 +74,18 @@ impl Puller {
     }
 }
 
+impl Source for Puller {
+    fn fetch(&self, uri: Uri, login: Option<Login>, part: Option<Part>) -> Box<dyn Transfer> {
+        Box::new(self.pull(uri, login, part))
+    }
+}
+
+impl Transfer for Pull {
+    fn next(&mut self) -> BoxFuture<'_, Pulled<'_>> {
+        Box::pin(Pull::next(self))
+    }
+}
+
 impl fmt::Debug for Puller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Puller").field("config", &self.config).finish_non_exhaustive()
@@ -112,6 +125,14 @@ pub struct Head {
     pub etag: Option<Vec<u8>>,
     /// The local port of a CoAP transfer.
     pub local_port: Option<u16>,
+}
+
+impl Head {
+    /// Of a package of this size, of which so many bytes are there, and which this strong ETag tells from a later one.
+    #[must_use]
+    pub const fn new(offset: u64, size: Option<u64>, etag: Option<Vec<u8>>) -> Self {
+        Self { offset, size, etag, local_port: None }
+    }
 }
 
 /// What has come of a pull.

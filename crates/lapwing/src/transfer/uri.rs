@@ -20,7 +20,12 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const fn name(self) -> &'static str {
+    /// All that packages can be fetched by.
+    pub const ALL: [Self; 4] = [Self::Coap, Self::Coaps, Self::Http, Self::Https];
+
+    /// As a URI begins.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Coap => "coap",
             Self::Coaps => "coaps",

@@ -46,6 +46,10 @@ impl Disk for Failing {
         FileSystem.write(file, bytes)
     }
 
+    fn truncate(&self, file: &mut File, length: u64) -> io::Result<()> {
+        FileSystem.truncate(file, length)
+    }
+
     fn sync(&self, file: &File) -> io::Result<()> {
         if self.0.load(Ordering::SeqCst) {
             return Err(io::Error::other("the medium failed"));

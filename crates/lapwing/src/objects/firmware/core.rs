@@ -1,6 +1,5 @@
 //! The machine with its record, its file and its observers.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,13 +7,13 @@ use lapwing_lwm2m::model::{ObjectDefinition, Value};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 
-use super::machine::{Image, Input, Machine, Phase, Reject, Work};
-use super::{Installer, Severity, State, Update, path, record};
+use super::machine::{Image, Input, Machine, Reject, Work};
+use super::{Builder, Installer, Package, Severity, State, Update, UpdateResult, path, record, worker};
 use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, unix_time};
 use crate::object::{Changes, Error};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Body, BodyError};
+use crate::transfer::{Body, BodyError, Digest, Meter, Place, Source, TransferError};
 
 /// The name of the record.
 const RECORD: &str = "state";
@@ -31,7 +30,12 @@ pub(super) struct Core<D: Disk> {
     pub(super) definition: &'static ObjectDefinition,
     pub(super) installer: Box<dyn Installer>,
     pub(super) deferral: Option<Deferral>,
+    /// Fetches packages, where that is wanted.
+    pub(super) source: Option<Box<dyn Source>>,
     store: Arc<Store<D>>,
+    /// Where the package is.
+    pub(super) place: Arc<Place<D>>,
+    pub(super) meter: Meter,
     /// What is stored.
     machine: Mutex<Machine>,
     changes: Mutex<Option<Changes>>,
@@ -61,13 +65,7 @@ impl From<Refused> for Error {
 
 impl<D: Disk> Core<D> {
     /// The object as it was left, in this folder of a disk. Blocks.
-    pub(super) fn load(
-        store: Store<D>,
-        definition: &'static ObjectDefinition,
-        installer: Box<dyn Installer>,
-        deferral: Option<Deferral>,
-        orders: UnboundedSender<Order>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn load(store: Store<D>, builder: Builder, orders: UnboundedSender<Order>) -> Result<Self, StoreError> {
         let found = match store.load(RECORD) {
             Ok(Some(found)) if found.version == record::VERSION => record::decode(&found.content),
             Ok(Some(_)) => None,
@@ -79,10 +77,10 @@ impl<D: Disk> Core<D> {
             tracing::error!("the record of the firmware update cannot be read: it begins anew");
             Machine::default()
         });
-        let (path, turn) = (store.path(IMAGE), tokio::sync::Mutex::default());
-        let at = |error| StoreError::Disk { path: path.clone(), error };
-        let file = store.disk().open(&path).map_err(at)?;
-        let length = file.map(|file| store.disk().length(&file)).transpose().map_err(at)?;
+        let store = Arc::new(store);
+        let place = Place::new(Arc::clone(&store), IMAGE);
+        let at = |error| StoreError::Disk { path: place.path(), error };
+        let length = place.length().map_err(at)?;
         let mut machine = left.clone();
         if let Ok((next, work)) = left.step(unix_time(), Input::Started(length)) {
             if let Some(work) = work {
@@ -95,11 +93,13 @@ impl<D: Disk> Core<D> {
             store.save(RECORD, record::VERSION, &record::encode(&machine))?;
             log(&left, &machine);
         }
-        if !machine.needs_file() && length.is_some() {
-            store.disk().remove(&path).map_err(at)?;
+        if !machine.needs_file() {
+            place.discard_now().map_err(|error| at(std::io::Error::other(error)))?;
         }
-        let (store, machine, changes) = (Arc::new(store), Mutex::new(machine), Mutex::default());
-        Ok(Self { definition, installer, deferral, store, machine, changes, orders, turn })
+        let Builder { installer, definition, deferral, source } = builder;
+        let (machine, changes, turn) = (Mutex::new(machine), Mutex::default(), tokio::sync::Mutex::default());
+        let meter = Meter::new("firmware");
+        Ok(Self { definition, installer, deferral, source, store, place, meter, machine, changes, orders, turn })
     }
 
     /// The machine as it is stored.
@@ -136,8 +136,12 @@ impl<D: Disk> Core<D> {
                 return Err(Refused::Store(error));
             }
         }
-        if before.needs_file() && !after.needs_file() {
-            self.discard().await;
+        if before.needs_file()
+            && !after.needs_file()
+            && let Err(error) = self.place.discard().await
+        {
+            // Then it is removed after the next start.
+            tracing::warn!(%error, "a firmware package could not be removed");
         }
         *lock(&self.machine) = after.clone();
         self.publish(&before, &after);
@@ -152,31 +156,46 @@ impl<D: Disk> Core<D> {
         // Until the file is there, nobody else may begin or discard one.
         let _turn = self.turn.lock().await;
         self.take_turn(Input::Push).await?;
-        let (serial, store) = (self.machine().serial, Arc::clone(&self.store));
-        Ok((serial, blocking(move || Body::create(store, IMAGE, size)).await))
+        Ok((self.machine().serial, self.place.create(size).await))
+    }
+
+    /// What has come of a download: a package, whole and synced, or nothing. If the installer does not want it, the server sees that in the
+    /// result.
+    pub(super) async fn came(&self, serial: u64, came: Result<Digest, TransferError>) -> Result<(), Error> {
+        let (input, failed) = match came {
+            Ok(digest) => (self.inspected(serial, digest).await, None),
+            Err(error) => {
+                tracing::error!("firmware: {error}");
+                let result = UpdateResult::from_number(error.firmware_result()).unwrap_or(UpdateResult::UpdateFailed);
+                (Input::Lost(serial, result), Some(error))
+            }
+        };
+        let taken = self.take(input).await;
+        if let Some(error) = failed {
+            // It may have been reset or cancelled meanwhile.
+            return Err(error.into());
+        }
+        if let Some(Work::Install) = taken? {
+            self.order(worker::LEAVE, Work::Install);
+        }
+        Ok(())
+    }
+
+    async fn inspected(&self, serial: u64, digest: Digest) -> Input {
+        let image = Image { digest, package: Package::default() };
+        match self.installer.inspect(&self.update(serial, &image)).await {
+            Ok(package) => Input::Received(serial, Image { digest, package }),
+            Err(failure) => {
+                tracing::error!("firmware: {failure}");
+                Input::Lost(serial, failure.result)
+            }
+        }
     }
 
     /// What the installer is told of a package.
     pub(super) fn update(&self, number: u64, image: &Image) -> Update {
         let Image { digest, .. } = image;
-        Update { number, image: self.image_path(), length: digest.length, sha256: digest.sha256 }
-    }
-
-    /// Whether this download is the present one.
-    pub(super) fn downloads(&self, serial: u64) -> bool {
-        let machine = lock(&self.machine);
-        machine.serial == serial && matches!(machine.phase, Phase::Downloading(_))
-    }
-
-    /// Whether the package on the disk is still what was received.
-    pub(super) async fn is_intact(&self, image: &Image) -> bool {
-        let (store, path) = (Arc::clone(&self.store), self.image_path());
-        let found = blocking(move || crate::transfer::digest_of(store.disk(), &path).map_err(BodyError::from)).await;
-        found.is_ok_and(|found| found == Some(image.digest))
-    }
-
-    fn image_path(&self) -> PathBuf {
-        self.store.path(IMAGE)
+        Update { number, image: self.place.path(), length: digest.length, sha256: digest.sha256 }
     }
 
     async fn save(&self, machine: &Machine) -> Result<(), StoreError> {
@@ -185,14 +204,6 @@ impl<D: Disk> Core<D> {
         saved.unwrap_or_else(|error| {
             Err(StoreError::Disk { path: self.store.path(RECORD), error: std::io::Error::other(error) })
         })
-    }
-
-    /// Removes the package. After a power cut it may be there again, and is removed then.
-    async fn discard(&self) {
-        let (store, path) = (Arc::clone(&self.store), self.image_path());
-        if let Err(error) = blocking(move || store.disk().remove(&path).map_err(BodyError::from)).await {
-            tracing::warn!(%error, "a firmware package could not be removed");
-        }
     }
 
     /// Tells the observers what has changed, the result before the state: whoever sees the state reads the result at once.
@@ -239,13 +250,6 @@ fn log(before: &Machine, after: &Machine) {
         (_, State::Idle) if result.is_failure() => tracing::error!("firmware: {result}"),
         (_, State::Idle) => tracing::info!("firmware: {result}"),
     }
-}
-
-/// Runs what blocks beside everything else.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BodyError> + Send + 'static,
-) -> Result<T, BodyError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(BodyError::Disk(std::io::Error::other(error))))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

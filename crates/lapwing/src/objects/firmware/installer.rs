@@ -1,11 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::Pin;
 
 use super::UpdateResult;
-
-/// A future in a box, as the methods of [`Installer`] return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::object::BoxFuture;
 
 /// Whatever puts a firmware image in its place.
 ///

@@ -151,9 +151,10 @@ impl Machine {
         }
     }
 
-    /// Whether this file is needed, or being written.
+    /// Whether the file is needed, or being written: what came of a pull that was cut off stays, as the same URI may be written again.
     pub(super) fn needs_file(&self) -> bool {
-        self.phase != Phase::Idle
+        let cut_off = self.result == UpdateResult::ConnectionLost && !self.uri.is_empty();
+        self.phase != Phase::Idle || cut_off
     }
 
     /// What the object is after `input`, and what is to be done then; `None` goes on with what is being done. `unix` is the time in

@@ -29,7 +29,7 @@
 //! Everything that a server can see is on the disk first: after a power cut there is what was acknowledged, a package that had come
 //! whole is there, and an update that may have been begun is not begun again.
 //!
-//! Packages are pushed (5/0/0): nothing fetches one from a URI yet, so 5/0/8 lists no protocol, and a URI ends in the result 9.
+//! Packages are pushed (5/0/0), and with [`Builder::source`] they are fetched from URIs (5/0/1), which goes on after a restart where it was.
 
 mod core;
 mod installer;
@@ -43,25 +43,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapwing_coap::ContentFormat;
 use lapwing_lwm2m::client::Arguments;
 use lapwing_lwm2m::model::{InstanceId, ObjectDefinition, Path, Resource, ResourceId, Value};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
-pub use installer::{BoxFuture, Confirmation, Failure, Installed, Installer, Package, Update};
+pub use installer::{Confirmation, Failure, Installed, Installer, Package, Update};
 
-use self::core::{Core, Deferral, blocking};
-use self::machine::{Image, Input, Settings, Work};
+pub use crate::object::BoxFuture;
+
+use self::core::{Core, Deferral};
+use self::machine::{Input, Settings, Work};
 use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Body, BodyError, Digest};
-
-/// A long download says so often how far it is.
-const PROGRESS: Duration = Duration::from_secs(10);
+use crate::transfer::{Progress, Scheme, Source, receive};
 
 /// The state of the update (5/0/3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,12 +174,13 @@ pub struct Builder {
     installer: Box<dyn Installer>,
     definition: &'static ObjectDefinition,
     deferral: Option<Deferral>,
+    source: Option<Box<dyn Source>>,
 }
 
 impl Firmware {
     /// The object over this installer.
     pub fn builder(installer: impl Installer) -> Builder {
-        Builder { installer: Box::new(installer), definition: &id::DEFINITION, deferral: None }
+        Builder { installer: Box::new(installer), definition: &id::DEFINITION, deferral: None, source: None }
     }
 }
 
@@ -197,6 +195,13 @@ impl Builder {
     /// (5/0/13), after which it is installed without a question. Without this nothing is ever put off, and 5/0/13 is not offered.
     pub fn deferral(mut self, defers: impl Fn(Severity) -> bool + Send + Sync + 'static) -> Self {
         self.deferral = Some(Box::new(defers));
+        self
+    }
+
+    /// What fetches packages from URIs (5/0/1): a [`Puller`](crate::transfer::Puller). Without this packages are only pushed: 5/0/8 lists no protocol, and a URI ends in
+    /// the result 9.
+    pub fn source(mut self, source: impl Source) -> Self {
+        self.source = Some(Box::new(source));
         self
     }
 
@@ -230,7 +235,7 @@ impl Builder {
         let (orders, ordered) = unbounded_channel();
         let offered = |resource: &ResourceId| *resource != id::MAXIMUM_DEFER_PERIOD || self.deferral.is_some();
         let resources = self.definition.resources.iter().map(|resource| resource.id).filter(offered).collect();
-        let core = Arc::new(Core::load(store, self.definition, self.installer, self.deferral, orders)?);
+        let core = Arc::new(Core::load(store, self, orders)?);
         let worker = tokio::spawn(worker::run(Arc::clone(&core), ordered)).abort_handle();
         Ok(Firmware { core, resources, worker, _held: held })
     }
@@ -249,6 +254,11 @@ impl<D: Disk> Firmware<D> {
         (machine.state(), machine.result)
     }
 
+    /// How far the download is; `None` while there is none.
+    pub fn progress(&self) -> Option<Progress> {
+        self.core.meter.progress()
+    }
+
     fn value(&self, resource: ResourceId) -> Option<Resource> {
         let machine = self.core.machine();
         let package = machine.image().map(|image| &image.package);
@@ -258,7 +268,9 @@ impl<D: Disk> Firmware<D> {
             id::UPDATE_RESULT => (machine.result as i64).into(),
             id::PKG_NAME => package?.name.as_deref()?.into(),
             id::PKG_VERSION => package?.version.as_deref()?.into(),
+            id::FIRMWARE_UPDATE_PROTOCOL_SUPPORT if self.core.source.is_some() => protocols(),
             id::FIRMWARE_UPDATE_PROTOCOL_SUPPORT => Resource::multiple::<i64>([]),
+            id::FIRMWARE_UPDATE_DELIVERY_METHOD if self.core.source.is_some() => BOTH.into(),
             id::FIRMWARE_UPDATE_DELIVERY_METHOD => PUSH_ONLY.into(),
             id::SEVERITY => (machine.settings.severity as i64).into(),
             id::LAST_STATE_CHANGE_TIME => Value::Time(i64::try_from(machine.changed?).ok()?).into(),
@@ -293,75 +305,23 @@ impl<D: Disk> Firmware<D> {
         }
         Ok(inputs)
     }
-
-    /// Stores a package that is being pushed, of which `first` is there.
-    async fn store(&self, serial: u64, mut download: Body<D>, first: Vec<u8>, body: &mut Incoming) -> Result<()> {
-        let mut block = first;
-        let mut said = Instant::now();
-        loop {
-            if !self.core.downloads(serial) {
-                return Err(Error::Incomplete);
-            }
-            let written = blocking(move || download.write(&block).map(|()| download)).await;
-            download = self.stored(serial, written).await?;
-            if said.elapsed() >= PROGRESS {
-                said = Instant::now();
-                let of = body.size().map(|size| format!(" of {size}")).unwrap_or_default();
-                tracing::info!("firmware: {}{of} bytes of the package have come", download.length());
-            }
-            match body.next().await {
-                Ok(Some(bytes)) => block = bytes.to_vec(),
-                Ok(None) => break,
-                Err(aborted) => {
-                    let _ = self.core.take(Input::Lost(serial, UpdateResult::ConnectionLost)).await;
-                    return Err(aborted.into());
-                }
-            }
-        }
-        let tlv = body.format().is_some_and(|format| [ContentFormat::TLV, ContentFormat::OLD_TLV].contains(&format));
-        if tlv && body.size() != Some(body.received()) {
-            let _ = self.core.take(Input::Lost(serial, UpdateResult::Integrity)).await;
-            return Err(Error::bad_request("the value is not as long as its header says"));
-        }
-        let finished = blocking(move || download.finish()).await;
-        let digest = self.stored(serial, finished).await?;
-        self.received(serial, digest).await
-    }
-
-    /// What was to be stored; if that has failed, the download has.
-    async fn stored<T>(&self, serial: u64, stored: Result<T, BodyError>) -> Result<T> {
-        let error = match stored {
-            Ok(stored) => return Ok(stored),
-            Err(error) => error,
-        };
-        tracing::error!("firmware: the package cannot be stored: {error}");
-        let (result, answer) = match error {
-            BodyError::NoSpace { .. } | BodyError::Full => (UpdateResult::NoSpace, Error::TooLarge),
-            BodyError::Disk(error) => (UpdateResult::UpdateFailed, error.into()),
-        };
-        let _ = self.core.take(Input::Lost(serial, result)).await;
-        Err(answer)
-    }
-
-    /// A package is there, whole and synced. If the installer does not want it, the server sees that in the result.
-    async fn received(&self, serial: u64, digest: Digest) -> Result<()> {
-        let image = Image { digest, package: Package::default() };
-        let input = match self.core.installer.inspect(&self.core.update(serial, &image)).await {
-            Ok(package) => Input::Received(serial, Image { digest, package }),
-            Err(failure) => {
-                tracing::error!("firmware: {failure}");
-                Input::Lost(serial, failure.result)
-            }
-        };
-        if let Some(Work::Install) = self.core.take(input).await? {
-            self.core.order(worker::LEAVE, Work::Install);
-        }
-        Ok(())
-    }
 }
 
 /// The delivery method (5/0/9) of what only takes a push.
 const PUSH_ONLY: i64 = 1;
+/// That of what fetches packages as well.
+const BOTH: i64 = 2;
+
+/// The protocols of URIs (5/0/8).
+fn protocols() -> Resource {
+    let number = |scheme: &Scheme| match scheme {
+        Scheme::Coap => 0,
+        Scheme::Coaps => 1,
+        Scheme::Http => 2,
+        Scheme::Https => 3,
+    };
+    Resource::multiple(Scheme::ALL.iter().map(number).enumerate().map(|(index, number)| (index as u16, number)))
+}
 
 /// An empty value, or one that begins with NUL as the predecessors of this client took it.
 fn is_reset(value: &[u8]) -> bool {
@@ -437,15 +397,18 @@ impl<D: Disk> Object for Firmware<D> {
     }
 
     async fn receive(&self, _: &Path, body: &mut Incoming) -> Result<()> {
-        let first = body.next().await?.map(<[u8]>::to_vec).unwrap_or_default();
+        let first = body.next().await?.unwrap_or_default();
         // Only the last block of a body can be that short.
-        if first.len() <= 1 && is_reset(&first) {
+        if first.len() <= 1 && is_reset(first) {
             self.core.take(Input::Reset).await?;
             return Ok(());
         }
-        let (serial, download) = self.core.begin_push(body.size()).await?;
-        let download = self.stored(serial, download).await?;
-        self.store(serial, download, first, body).await
+        let (serial, package) = self.core.begin_push(body.size()).await?;
+        let came = match package {
+            Ok(package) => receive(package, body, &self.core.meter).await,
+            Err(error) => Err(error.into()),
+        };
+        self.core.came(serial, came).await
     }
 
     fn watch(&self, _: &[Path], changes: Changes) {

@@ -2,7 +2,7 @@
 
 use super::machine::{Image, Machine, Phase, Settings, Source, Step};
 use super::{Package, Severity, UpdateResult};
-use crate::objects::bytes::{Rest, put, put_optional};
+use crate::bytes::{Rest, put, put_optional};
 use crate::transfer::Digest;
 
 /// Of the layout below.

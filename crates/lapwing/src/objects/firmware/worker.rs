@@ -10,6 +10,7 @@ use super::core::{Core, Order, Refused};
 use super::machine::{Image, Input, Phase, Reject, Step, Work};
 use super::{BoxFuture, Confirmation, Failure, Installed, UpdateResult};
 use crate::driver::Disk;
+use crate::transfer::{self, Cause, Uri};
 
 /// So long an update that nobody waits for gives the notification of its state to leave, and the answer to the package's last block.
 pub(super) const LEAVE: Duration = Duration::from_secs(3);
@@ -38,7 +39,7 @@ async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
     let machine = core.machine();
     let serial = machine.serial;
     match (work, machine.phase) {
-        (Work::Pull, _) => report(&core, Input::Lost(serial, unsupported(&machine.uri))).await,
+        (Work::Pull, _) => pull(&core, serial, &machine.uri).await,
         (Work::Defer(seconds), _) => {
             sleep(Duration::from_secs(seconds.into())).await;
             if let Some(Work::Install) = take(&core, Input::Due(serial)).await {
@@ -64,10 +65,30 @@ async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
     }
 }
 
+/// Fetches the package, or what is missing of it.
+async fn pull<D: Disk>(core: &Core<D>, serial: u64, uri: &str) {
+    let came = match &core.source {
+        Some(source) => transfer::pull(&core.place, &**source, uri, None, &core.meter).await,
+        None => Err(unfetched(uri).into()),
+    };
+    if let Err(error) = core.came(serial, came).await {
+        tracing::debug!(%error, "no package");
+    }
+}
+
+/// Where nothing fetches a package, each protocol is as unknown as the next.
+fn unfetched(uri: &str) -> Cause {
+    match uri.parse::<Uri>() {
+        Ok(uri) => Cause::Scheme(uri.scheme().name().to_owned()),
+        Err(cause) => cause,
+    }
+}
+
 /// Gives the package to the installer, if it still is what was received.
 async fn install<D: Disk>(core: &Core<D>, serial: u64, image: &Image) {
     let update = core.update(serial, image);
-    let ended = if core.is_intact(image).await {
+    let found = core.place.digest().await;
+    let ended = if found.is_ok_and(|found| found == Some(image.digest)) {
         core.installer.install(&update).await
     } else {
         let reason = "the package on the disk is no longer what was received";
@@ -104,14 +125,4 @@ async fn take<D: Disk>(core: &Core<D>, input: Input) -> Option<Work> {
             None
         }
     }
-}
-
-/// What a server is told of a URI, none of which can be fetched.
-fn unsupported(uri: &str) -> UpdateResult {
-    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.chars().all(|each| each.is_ascii_alphanumeric() || "+-.".contains(each))
-    };
-    if scheme.is_some_and(is_scheme) { UpdateResult::Protocol } else { UpdateResult::InvalidUri }
 }

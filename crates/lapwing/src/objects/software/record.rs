@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::machine::{Kind, Machine, Password, Phase, Settings, Source};
 use super::{OperationalState, Release, Task, UpdateResult};
-use crate::objects::bytes::{Rest, put, put_optional};
+use crate::bytes::{Rest, put, put_optional};
 use crate::transfer::Digest;
 
 /// Of the layout below.

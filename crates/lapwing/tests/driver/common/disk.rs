@@ -72,6 +72,10 @@ impl Disk for Simulated {
         file.write(bytes)
     }
 
+    fn truncate(&self, file: &mut Self::File, length: u64) -> io::Result<()> {
+        file.set_length(length)
+    }
+
     fn sync(&self, file: &Self::File) -> io::Result<()> {
         if matches!(self.lie, Some(Lie::File)) { Ok(()) } else { file.sync() }
     }

@@ -70,6 +70,7 @@ impl From<BodyError> for PackageError {
         match error {
             BodyError::NoSpace { .. } | BodyError::Full => Self::NoSpace,
             BodyError::Disk(error) => Self::Disk(error),
+            BodyError::Replaced => Self::Disk(io::Error::other(error)),
         }
     }
 }
