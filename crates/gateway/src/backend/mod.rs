@@ -8,6 +8,7 @@ pub mod swupdate;
 pub mod systemd;
 
 mod note;
+mod program;
 
 #[cfg(test)]
 mod contract;

@@ -10,26 +10,28 @@ const CHUNK: usize = 4096;
 /// What a program has written to a file, said line by line as it grows.
 pub(super) struct Log {
     path: PathBuf,
+    /// Who has written it.
+    who: String,
     offset: u64,
     line: Vec<u8>,
 }
 
 impl Log {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0, line: Vec::new() }
+    pub(super) fn new(path: PathBuf, who: &str) -> Self {
+        Self { path, who: who.to_owned(), offset: 0, line: Vec::new() }
     }
 
     /// Says the lines that have come.
     pub(super) fn say(&mut self) {
         for line in self.lines().unwrap_or_default() {
-            tracing::info!("installer: {line}");
+            tracing::info!("{}: {line}", self.who);
         }
     }
 
     /// Says what has no line break behind it.
     pub(super) fn finish(&mut self) {
         if let Some(line) = self.take_line() {
-            tracing::info!("installer: {line}");
+            tracing::info!("{}: {line}", self.who);
         }
     }
 
@@ -72,7 +74,7 @@ mod tests {
     fn lines_are_said_once_when_they_are_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut log = Log::new(path.clone());
+        let mut log = Log::new(path.clone(), "who");
         assert!(log.lines().is_err(), "nothing is there yet");
         fs::write(&path, "one\ntw").unwrap();
         assert_eq!(log.lines().unwrap(), ["one"]);
@@ -81,7 +83,7 @@ mod tests {
         assert_eq!(log.take_line().as_deref(), Some("end[1m"));
         assert_eq!(log.take_line(), None);
         fs::write(&path, vec![b'x'; 5000]).unwrap();
-        let lines = Log::new(path).lines().unwrap();
+        let lines = Log::new(path, "who").lines().unwrap();
         assert_eq!((lines.len(), lines[0].len()), (4, LINE));
     }
 }

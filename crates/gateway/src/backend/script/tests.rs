@@ -1,6 +1,8 @@
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::super::program::LOOK;
 use super::*;
 
 /// A folder with an image, and programs written by the test.
@@ -29,8 +31,8 @@ impl Bench {
 
     fn updater(&self, words: &[&str], code: ExitCode) -> Script {
         let command = words.iter().map(|word| (*word).to_owned()).collect();
-        // Systemd, where it runs, is not for tests to fill with units.
-        Script { scope: Scope::Group, ..Script::new(command, code, self.path("runs")) }
+        let script = Script::new(command, code, self.path("runs"));
+        Script { runs: script.runs.without_systemd(), ..script }
     }
 
     async fn install(&self, script: &Script) -> Result<(), Failure> {
@@ -131,13 +133,4 @@ async fn what_was_begun_is_followed_to_its_end_by_whoever_comes_after() {
     );
     assert_eq!(second.resume(8).await, None, "nothing is known of another one");
     assert_eq!(bench.text("calls"), "call\n");
-}
-
-#[test]
-fn under_systemd_it_gets_a_scope_of_its_own() {
-    assert_eq!(Scope::Group.prefix(7), [""; 0]);
-    let words = Scope::Systemd.prefix(7);
-    assert_eq!(words[..2], ["systemd-run", "--scope"]);
-    assert!(words.iter().any(|word| word.starts_with("--unit=lapwing-update-") && word.ends_with("-7")), "{words:?}");
-    assert_eq!(words.last().map(String::as_str), Some("--"));
 }
