@@ -4,6 +4,7 @@ pub mod netlink;
 pub mod procfs;
 pub mod rauc;
 pub mod script;
+pub mod software;
 pub mod swupdate;
 pub mod systemd;
 
