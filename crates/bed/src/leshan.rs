@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// Performs one operation (`interop/leshan/README.md` lists them) for the client `endpoint` and gives its answer:
-    /// `code` and, by operation, `content`, `links`, `location`; or `error`.
+    /// `code` and, by operation, `content`, `links`, `location`; or `error`. A `timeout` in milliseconds among `more` is for the client's answer.
     ///
     /// # Panics
     /// When no answer came.
@@ -172,10 +172,11 @@ impl Server {
         if let (Value::Object(request), Value::Object(more)) = (&mut request, more) {
             request.extend(more);
         }
+        let longer = Duration::from_millis(request["timeout"].as_u64().unwrap_or_default());
         self.process.lock().unwrap_or_else(PoisonError::into_inner).say(&request.to_string());
         self.shared
-            .wait(PATIENCE, |inbox| inbox.answers.remove(&id))
-            .unwrap_or_else(|| panic!("Leshan gave no answer to {request}"))
+            .wait(PATIENCE + longer, |inbox| inbox.answers.remove(&id))
+            .unwrap_or_else(|| panic!("Leshan gave no answer to {operation} {path} of {endpoint}"))
     }
 
     /// Lets a client in by pre-shared key; `key` is in hexadecimal digits.
@@ -217,11 +218,26 @@ impl Server {
 
     /// Takes the next event of that name for that client out of the inbox, waiting up to `time`.
     pub fn event_within(&self, time: Duration, name: &str, endpoint: &str) -> Option<Value> {
+        self.take(time, |event| {
+            event["event"] == name && (event["ep"] == endpoint || event["client"]["ep"] == endpoint)
+        })
+    }
+
+    fn take(&self, time: Duration, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         self.shared.wait(time, |inbox| {
-            let of = |event: &Value| event["ep"] == endpoint || event["client"]["ep"] == endpoint;
-            let at = inbox.events.iter().position(|event| event["event"] == name && of(event))?;
+            let at = inbox.events.iter().position(&wanted)?;
             Some(inbox.events.remove(at))
         })
+    }
+
+    /// The next notification of that path from that client; those of other paths stay in the inbox.
+    ///
+    /// # Panics
+    /// When none came.
+    pub fn notification(&self, endpoint: &str, path: &str) -> Value {
+        let wanted = |event: &Value| event["event"] == "notify" && event["ep"] == endpoint && event["path"] == path;
+        self.take(PATIENCE, wanted)
+            .unwrap_or_else(|| panic!("Leshan saw no {path} of {endpoint}; left: {:?}", self.shared.lock().events))
     }
 
     /// The next event of that name for that client.

@@ -4,6 +4,7 @@
 //! peers end by themselves when their standard input does, so that not even a killed test leaves one behind.
 //! `cargo xtask test` installs the programs; here a missing one is a panic that names that command.
 
+pub mod files;
 pub mod keys;
 pub mod leshan;
 pub mod nat;

@@ -1,6 +1,9 @@
 //! What the suites against Leshan share.
 #![allow(dead_code, reason = "each suite is a crate of its own and uses its part")]
 
+pub(crate) mod firmware;
+pub(crate) mod registered;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +20,9 @@ pub(crate) fn models() -> &'static Path {
     static MODELS: LazyLock<PathBuf> = LazyLock::new(|| {
         let folder = bed::target().join("models");
         fs::create_dir_all(&folder).expect("the target folder is ours");
-        for (object, major, minor) in [(1, 1, 1), (3, 1, 2), (4, 1, 2), (4, 1, 3), (3441, 1, 0)] {
+        let objects =
+            [(1, 1, 1), (3, 1, 2), (4, 1, 2), (4, 1, 3), (5, 1, 0), (5, 1, 2), (9, 1, 0), (9, 1, 1), (3441, 1, 0)];
+        for (object, major, minor) in objects {
             let definition = definitions::find(object, Version { major, minor })
                 .unwrap_or_else(|| panic!("object {object} {major}.{minor} is defined"));
             // Written whole under another name first: another suite may be reading the folder.
@@ -76,6 +81,7 @@ pub(crate) struct Agent {
     pub(crate) process: Process,
     pub(crate) folder: TempDir,
     arguments: Vec<String>,
+    mounts: Option<String>,
 }
 
 impl Agent {
@@ -85,8 +91,23 @@ impl Agent {
         Self::with(endpoint, Security::None, &["--server", server, "--lifetime", &lifetime], configuration)
     }
 
+    /// The same, where a shell has run `mounts` before: nobody else sees what they mount. `{folder}` is its own there too. Needs root.
+    pub(crate) fn with_mounts(server: &str, endpoint: &str, mounts: &str, configuration: &str) -> Self {
+        Self::launch(endpoint, Security::None, &["--server", server], configuration, Some(mounts))
+    }
+
     /// Starts `lapwing run` with these options; in them and in the configuration's lines, `{folder}` is its own.
     pub(crate) fn with(endpoint: &str, security: Security<'_>, options: &[&str], configuration: &str) -> Self {
+        Self::launch(endpoint, security, options, configuration, None)
+    }
+
+    fn launch(
+        endpoint: &str,
+        security: Security<'_>,
+        options: &[&str],
+        configuration: &str,
+        mounts: Option<&str>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let place = |text: &str| text.replace("{folder}", &folder.path().to_string_lossy());
         let file = folder.path().join("lapwing.toml");
@@ -95,14 +116,16 @@ impl Agent {
         arguments.extend(["--config".to_owned(), file.display().to_string()]);
         arguments.extend(options.iter().map(|option| place(option)));
         arguments.extend(security.options(folder.path()));
-        Self { endpoint: endpoint.to_owned(), process: run(&arguments), folder, arguments }
+        let mounts = mounts.map(place);
+        let process = run(&arguments, mounts.as_deref());
+        Self { endpoint: endpoint.to_owned(), process, folder, arguments, mounts }
     }
 
     /// Another client than the agent: `program` of this workspace with the server's URI and the endpoint as its arguments.
     pub(crate) fn other(program: &str, server: &str, endpoint: &str) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let process = Process::start(Command::new(built(program)).args([server, endpoint]));
-        Self { endpoint: endpoint.to_owned(), process, folder, arguments: Vec::new() }
+        Self { endpoint: endpoint.to_owned(), process, folder, arguments: Vec::new(), mounts: None }
     }
 
     /// Kills the agent and starts it again, with `more` options.
@@ -110,12 +133,18 @@ impl Agent {
         self.process.signal("KILL");
         self.process.ended();
         self.arguments.extend(more.iter().map(|&option| option.to_owned()));
-        self.process = run(&self.arguments);
+        self.process = run(&self.arguments, self.mounts.as_deref());
     }
 }
 
-fn run(arguments: &[String]) -> Process {
-    Process::start(Command::new(built("lapwing")).args(arguments).env("LAPWING_LOG", "debug"))
+fn run(arguments: &[String], mounts: Option<&str>) -> Process {
+    let mut command = Command::new(built("lapwing"));
+    if let Some(mounts) = mounts {
+        command = Command::new("unshare");
+        let script = format!("set -e; {mounts}; exec \"$@\"");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script, "sh"]).arg(built("lapwing"));
+    }
+    Process::start(command.args(arguments).env("LAPWING_LOG", "debug"))
 }
 
 /// Our development server, `lapwing serve`, on free ports.
