@@ -3,5 +3,3 @@
 pub mod firmware;
 mod keeper;
 pub mod software;
-
-use self::firmware::BoxFuture;

@@ -39,7 +39,6 @@ impl TransferError {
     }
 
     /// The Update Result of Software Management (9/x/9): 50, 52, 53, 56 or 57.
-    #[expect(dead_code, reason = "object 9 is on its way")]
     pub(crate) fn software_result(&self) -> u8 {
         match self {
             Self::Pull(cause) => cause.software_result(),

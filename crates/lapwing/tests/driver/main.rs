@@ -9,5 +9,6 @@ mod mutations;
 mod observation;
 mod power;
 mod slow_objects;
+mod software;
 mod software_package;
 mod streamed_receive;

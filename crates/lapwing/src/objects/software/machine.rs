@@ -197,7 +197,8 @@ impl Machine {
     /// Whether what has come, or is coming, is still needed.
     pub(super) fn needs_package(&self) -> bool {
         match self.phase {
-            Phase::Initial => false,
+            // The same URI may be written again.
+            Phase::Initial => self.result == UpdateResult::ConnectionLost && !self.uri.is_empty(),
             // Until it runs, the executable may still have to be put in its place.
             Phase::Installed { active, .. } => self.kind == Kind::Own && !active,
             Phase::Downloading(_) | Phase::Downloaded | Phase::Delivered(_) => true,
@@ -240,7 +241,12 @@ impl Machine {
             Input::Lost(serial, result, reason) => match self.phase {
                 Phase::Downloading(_) | Phase::Downloaded if serial == self.serial => {
                     self.reason = reason;
-                    Ok(self.initial(result))
+                    let uri = std::mem::take(&mut self.uri);
+                    self.initial(result);
+                    if result == UpdateResult::ConnectionLost {
+                        self.uri = uri;
+                    }
+                    Ok(Some(Work::Nothing))
                 }
                 _ => Err(Reject::Outdated),
             },

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::package::{Executable, PackageError};
 use super::{OperationalState, UpdateResult};
-use crate::objects::BoxFuture;
+use crate::object::BoxFuture;
 
 /// Whatever takes care of one kind of software: it knows its packages, and installs, starts and removes it.
 ///
@@ -21,7 +21,7 @@ pub trait Manager: Send + Sync + 'static {
 
     /// Does a job, to its end. The future is dropped when the process ends, and only then.
     ///
-    /// Of the instance that is the program itself, Install puts the executable where whoever
+    /// Of the instance that is the program itself ([`Instance::own`](super::Instance::own)), Install puts the executable where whoever
     /// starts the program finds it, and Activate ends the process so that this happens. Either begins when the server has its answer. If
     /// the program that is started then is what was installed, [`resume`](Manager::resume) is asked whether that has come to stay;
     /// if it is another one, the activation has failed, and nobody is asked.

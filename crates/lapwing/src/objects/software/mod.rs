@@ -1,19 +1,62 @@
-//! Software Management (object 9): the parts of it.
+//! Software Management (object 9): packages are pushed or fetched, and a [`Manager`] for each instance installs, starts and removes what is
+//! in them.
+//!
+//! ```no_run
+//! use lapwing::Client;
+//! use lapwing::objects::software::{BoxFuture, Failure, Instance, Job, Manager, Package, Release, Software};
+//! use lapwing::transfer::{PullConfig, Puller};
+//!
+//! struct Recipes;
+//!
+//! impl Manager for Recipes {
+//!     fn verify<'a>(&'a self, package: &'a Package) -> BoxFuture<'a, Result<Release, Failure>> {
+//!         Box::pin(async { Ok(package.release().name("recipes")) })
+//!     }
+//!     fn begin<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Result<(), Failure>> {
+//!         Box::pin(async move {
+//!             println!("{}: {:?}", job.task, job.package);
+//!             Ok(())
+//!         })
+//!     }
+//!     fn resume<'a>(&'a self, _: &'a Job) -> BoxFuture<'a, Option<Result<(), Failure>>> {
+//!         // What it does ends with the process, and leaves no trace.
+//!         Box::pin(async { None })
+//!     }
+//! }
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let software = Software::builder()
+//!     .source(Puller::new(PullConfig::default()))
+//!     .instance(0, "recipes", Instance::new(Recipes))
+//!     .open("/var/lib/kettle/software")?;
+//! let client = Client::builder("kettle-1").server("coap://localhost").object(software).build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything that a server can see is on the disk first: after a power cut there is what was acknowledged, a package that had come
+//! whole is there, and what may have been begun is not begun again. Every Execute is answered when its intent is stored; how it ends shows in
+//! 9/x/7, 9/x/9, 9/x/12 and 9/x/21, and in words in 9/x/16.
+//!
+//! Instances are the application's: servers neither create nor delete them. Software components (9/x/17, object 14) are not offered.
 
-#[allow(dead_code, reason = "the object over it follows")]
+mod instance;
 mod machine;
 mod manager;
+mod object;
 pub mod package;
-#[allow(dead_code, reason = "the object over it follows")]
 mod record;
+mod rules;
 
 use std::fs::File;
 use std::io::{self, Read as _};
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::instance::Instance;
 pub use self::manager::{Failure, Job, Manager, Package, Release, Task};
-pub use crate::objects::firmware::BoxFuture;
+pub use self::object::{Builder, OpenError, Software};
+pub use crate::object::BoxFuture;
 
 /// The state of an update (9/x/7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +162,7 @@ impl UpdateResult {
     }
 }
 
-/// The SHA-256 of the executable of this process, even if another one lies in its place by now: by which a program knows that it
-/// is what was installed. Blocks.
+/// The SHA-256 of the executable of this process, even if another one lies in its place by now: for [`Instance::own`]. Blocks.
 ///
 /// # Errors
 /// When it cannot be read.

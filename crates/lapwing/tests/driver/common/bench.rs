@@ -55,12 +55,17 @@ pub(crate) struct Bench {
     began: Instant,
 }
 
-/// A client with the object, and the object's state.
-pub(crate) fn client() -> (Client, Arc<State>) {
+/// The object and its state.
+pub(crate) fn object() -> (Bench, Arc<State>) {
     let state = Arc::new(State::default());
     state.instances.lock().unwrap().push(0);
     *state.working.lock().unwrap() = Duration::from_secs(4);
-    let bench = Bench { state: Arc::clone(&state), began: Instant::now() };
+    (Bench { state: Arc::clone(&state), began: Instant::now() }, state)
+}
+
+/// A client with the object, and the object's state.
+pub(crate) fn client() -> (Client, Arc<State>) {
+    let (bench, state) = object();
     let client = Client::builder("bench").server("coap://server.example").lifetime(0).object(bench).build().unwrap();
     (client, state)
 }

@@ -4,6 +4,8 @@ pub(crate) mod bench;
 pub(crate) mod disk;
 pub(crate) mod firmware;
 pub(crate) mod network;
+pub(crate) mod scene;
+pub(crate) mod software;
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,0 +1,281 @@
+//! One instance: the machine, and who does what comes out of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapwing_lwm2m::model::{ObjectLink, Resource, ResourceId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::machine::{Input, Kind, Work};
+use super::rules::{Kept, job, value};
+use super::{BoxFuture, Failure, Manager, Package, Task, UpdateResult};
+use crate::definitions::software_management as id;
+use crate::driver::Disk;
+use crate::object::{Error, Incoming};
+use crate::objects::keeper::{self, Keeper, Refused, Reject};
+use crate::store::{Store, StoreError};
+use crate::transfer::{self, Login, Source, TransferError};
+
+/// So often software is looked at while a server observes what it does.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Software that servers manage: an instance of the object.
+#[must_use]
+pub struct Instance {
+    manager: Box<dyn Manager>,
+    pub(super) kind: Kind,
+    /// The SHA-256 of the program that runs.
+    running: [u8; 32],
+    name: String,
+    version: String,
+    checkpoint: Option<ObjectLink>,
+    settings: Option<ObjectLink>,
+}
+
+impl Instance {
+    /// Software of this machine besides the program itself.
+    pub fn new(manager: impl Manager) -> Self {
+        Self {
+            manager: Box::new(manager),
+            kind: Kind::Package,
+            running: [0; 32],
+            name: String::new(),
+            version: String::new(),
+            checkpoint: None,
+            settings: None,
+        }
+    }
+
+    /// The program itself, whose executable has this SHA-256 ([`running_executable`](super::running_executable)).
+    ///
+    /// It takes a package in almost every state (else it could be updated once only), cannot be removed, deactivated, started or
+    /// stopped, as nobody would be there to undo it, and is activated by its end: the program that runs afterwards shows whether that has
+    /// worked. Writing a URI that begins with NUL, or Uninstall with the argument 1, takes it back to INITIAL.
+    pub fn own(manager: impl Manager, running: [u8; 32]) -> Self {
+        Self { kind: Kind::Own, running, ..Self::new(manager) }
+    }
+
+    /// Name and version (9/x/0, 9/x/1) as long as no package has said what they are; empty by default.
+    pub fn release(self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into(), ..self }
+    }
+
+    /// The object with the conditions for an update of this software (9/x/5); not offered by default.
+    pub fn checkpoint(self, link: ObjectLink) -> Self {
+        Self { checkpoint: Some(link), ..self }
+    }
+
+    /// The object with the software's settings (9/x/13) as long as no server has written another; not offered by default.
+    pub fn settings(self, link: ObjectLink) -> Self {
+        Self { settings: Some(link), ..self }
+    }
+
+    /// Whether it has this resource.
+    pub(super) fn offers(&self, resource: ResourceId) -> bool {
+        match resource {
+            id::CHECKPOINT => self.checkpoint.is_some(),
+            id::PACKAGE_SETTINGS => self.settings.is_some(),
+            // Where there are links to components, package and URI are ignored.
+            id::SOFTWARE_COMPONENT_LINK | id::SOFTWARE_COMPONENT_TREE_LENGTH => false,
+            id::PURGE => self.kind == Kind::Package && self.manager.can_purge(),
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("kind", &self.kind).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// An instance on a disk.
+pub(super) struct Managed<D: Disk> {
+    pub(super) keeper: Keeper<Kept, D>,
+    instance: Instance,
+    /// Fetches packages, where that is wanted.
+    source: Option<Arc<dyn Source>>,
+    /// Whether a server observes what the software does.
+    observed: watch::Sender<bool>,
+}
+
+/// What runs beside it, until this is dropped.
+pub(super) struct Workers([AbortHandle; 2]);
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl<D: Disk> Managed<D> {
+    /// The instance as it was left, and from now on at work. Blocks.
+    pub(super) fn load(
+        store: Arc<Store<D>>,
+        kept: Kept,
+        instance: Instance,
+        source: Option<Arc<dyn Source>>,
+    ) -> Result<(Arc<Self>, Workers), StoreError> {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let running = instance.running;
+        let keeper = Keeper::load(store, kept, orders, |length| Input::Started { length, running })?;
+        let managed = Arc::new(Self { keeper, instance, source, observed: watch::Sender::new(false) });
+        let worker = Arc::clone(&managed);
+        let work = keeper::work(ordered, move |work| -> BoxFuture<'static, ()> {
+            Box::pin(Arc::clone(&worker).perform(work))
+        });
+        let workers = [tokio::spawn(work).abort_handle(), tokio::spawn(Arc::clone(&managed).follow()).abort_handle()];
+        Ok((managed, Workers(workers)))
+    }
+
+    /// The value of a resource now.
+    pub(super) async fn read(&self, resource: ResourceId) -> Option<Resource> {
+        if resource == id::OPERATIONAL_STATE {
+            self.look().await;
+        }
+        if let Some(value) = self.keeper.look(|machine| value(machine, resource)) {
+            return Some(value.into());
+        }
+        let Instance { name, version, checkpoint, settings, .. } = &self.instance;
+        match resource {
+            id::PKG_NAME => Some(name.as_str().into()),
+            id::PKG_VERSION => Some(version.as_str().into()),
+            id::CHECKPOINT => checkpoint.map(Resource::from),
+            id::PACKAGE_SETTINGS => settings.map(Resource::from),
+            _ => None,
+        }
+    }
+
+    /// Whether to look from time to time what the software does.
+    pub(super) fn observe(&self, observed: bool) {
+        self.observed.send_replace(observed);
+    }
+
+    async fn follow(self: Arc<Self>) {
+        let mut observed = self.observed.subscribe();
+        loop {
+            self.look().await;
+            // The sender lives as long as this.
+            let _ = observed.wait_for(|observed| *observed).await;
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&self) {
+        let active = self.keeper.look(|machine| machine.is_active().then(|| machine.release().cloned()).flatten());
+        let Some(release) = active.filter(|_| self.instance.kind == Kind::Package) else { return };
+        if let Some(state) = self.instance.manager.operational_state(&release).await {
+            self.take(Input::Observed(state)).await;
+        }
+    }
+
+    /// Receives a package that a server pushes.
+    pub(super) async fn receive(&self, body: &mut Incoming) -> Result<(), Error> {
+        let _ = body.next().await?;
+        let (machine, package) = self.keeper.begin_push(Input::Push, body.size()).await?;
+        let came = match package {
+            Ok(package) => transfer::receive(package, body, &self.keeper.meter).await,
+            Err(error) => Err(error.into()),
+        };
+        match came {
+            Ok(digest) => {
+                self.keeper.take(Input::Received(machine.serial, digest)).await?;
+                Ok(())
+            }
+            Err(error) => {
+                self.take(lost(machine.serial, &error)).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Fetches the package, or what is missing of it.
+    async fn pull(&self, serial: u64) {
+        // Without a source there is no URI.
+        let Some(source) = &self.source else { return };
+        let (uri, settings) = self.keeper.look(|machine| (machine.uri.clone(), machine.settings.clone()));
+        let login = (!settings.user.is_empty()).then(|| Login::new(settings.user, settings.password.0.as_str()));
+        let came = transfer::pull(&self.keeper.place, &**source, &uri, login, &self.keeper.meter).await;
+        self.take(match came {
+            Ok(digest) => Input::Received(serial, digest),
+            Err(error) => lost(serial, &error),
+        })
+        .await;
+    }
+
+    async fn perform(self: Arc<Self>, work: Work) {
+        let serial = self.keeper.look(|machine| machine.serial);
+        match work {
+            Work::Nothing => {}
+            Work::Pull => self.pull(serial).await,
+            Work::Verify { after_restart } => self.verify(serial, after_restart).await,
+            Work::Begin(task) => self.begin(serial, task).await,
+            Work::Resume(task) => self.resume(serial, task).await,
+            Work::Announce => {
+                if let Some(changes) = self.keeper.changes() {
+                    changes.instances_changed();
+                }
+            }
+        }
+    }
+
+    async fn verify(&self, serial: u64, after_restart: bool) {
+        let Some(digest) = self.keeper.look(|machine| machine.package) else { return };
+        let verified = if after_restart && !self.is_intact().await {
+            Err(vanished())
+        } else {
+            let package = Package::new(self.keeper.place.path(), digest.length, digest.sha256);
+            self.instance.manager.verify(&package).await
+        };
+        self.take(match verified {
+            Ok(release) => Input::Verified(serial, release),
+            Err(Failure { result, reason }) => Input::Lost(serial, result.unwrap_or(UpdateResult::Device), reason),
+        })
+        .await;
+    }
+
+    async fn begin(&self, serial: u64, task: Task) {
+        let Some(job) = self.keeper.look(|machine| job(machine, task, self.keeper.place.path())) else { return };
+        let ended = if task == Task::Install && !self.is_intact().await {
+            Err(vanished())
+        } else {
+            self.instance.manager.begin(&job).await
+        };
+        self.take(Input::Ended(serial, ended)).await;
+    }
+
+    async fn resume(&self, serial: u64, task: Task) {
+        let Some(job) = self.keeper.look(|machine| job(machine, task, self.keeper.place.path())) else { return };
+        let unknown = || Err(Failure::new(format!("it is not known what became of the {task}: it is not begun again")));
+        let ended = self.instance.manager.resume(&job).await.unwrap_or_else(unknown);
+        self.take(Input::Ended(serial, ended)).await;
+    }
+
+    async fn is_intact(&self) -> bool {
+        match self.keeper.look(|machine| machine.package) {
+            Some(digest) => self.keeper.is_intact(digest).await,
+            None => false,
+        }
+    }
+
+    /// News from the background.
+    async fn take(&self, input: Input) {
+        match self.keeper.take(input).await {
+            // It was reset meanwhile.
+            Ok(_) | Err(Refused::Rejected(Reject::Outdated)) => {}
+            Err(refused) => tracing::error!(?refused, "software: news that could not be taken"),
+        }
+    }
+}
+
+fn lost(serial: u64, error: &TransferError) -> Input {
+    let result = UpdateResult::from_number(error.software_result()).unwrap_or(UpdateResult::Device);
+    Input::Lost(serial, result, error.to_string())
+}
+
+fn vanished() -> Failure {
+    Failure::new("the package on the disk is no longer what was received").with_result(UpdateResult::Integrity)
+}
