@@ -19,6 +19,7 @@ folder=${LAPWING_RUN:-/gg/lwm2m}
 updates=${LAPWING_UPDATES:-/tmp/swupdate}
 trial_seconds=${LAPWING_TRIAL_SECONDS:-300}
 
+export LAPWING_RUN="$folder"
 executable=$folder/${initial##*/}
 update=$updates/${initial##*/}
 previous=$executable.previous

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -36,6 +37,13 @@ pub(crate) enum Command {
         --server-cert bootstrap.pem --state /var/lib/lapwing\n\n\
         LAPWING_PSK_KEY may hold the pre-shared key in hexadecimal, LAPWING_KEY the private key in PEM.")]
     Run(Box<RunOptions>),
+    /// Run the agent with the options of the IG60's first client, as it runs under the name lwm2m-python-client.
+    #[command(disable_help_flag = true, after_help = "lapwing ig60 --help shows its options.")]
+    Ig60 {
+        /// As that client took them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run the development server alone.
     #[command(
         after_help = "Examples:\n  lapwing serve --coap 0.0.0.0:5683\n  lapwing serve --psk gateway-7,gateway-7,psk.hex"

@@ -15,6 +15,9 @@ pub(crate) const QUIET: &str =
 pub(crate) const AGENT: &str = "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn,\
      lapwing::objects=info,lapwing_gateway=info";
 
+/// All that is of use to who looks for an error.
+pub(crate) const DEBUG: &str = "debug";
+
 /// Starts logging; `default` is the filter where the environment has none that can be used.
 pub(crate) fn start(default: &str) {
     let wanted = std::env::var(VARIABLE).ok();

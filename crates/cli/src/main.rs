@@ -4,6 +4,7 @@ mod args;
 mod bootstrap;
 mod demo;
 mod failure;
+mod ig60;
 mod logging;
 mod manage;
 mod run;
@@ -11,6 +12,8 @@ mod secure;
 mod serve;
 mod shutdown;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -19,9 +22,14 @@ use crate::args::{Args, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new(ig60::PREDECESSOR))) {
+        return ig60::ig60(ig60::PREDECESSOR, arguments);
+    }
     let args = Args::parse();
     let result = match args.command {
         Command::Demo(options) => demo::demo(options),
+        Command::Ig60 { arguments } => return ig60::ig60("lapwing ig60", arguments),
         Command::Run(options) => run::run(*options),
         Command::Serve(options) => serve::serve(options),
         Command::Manage(options) => manage::manage(options),

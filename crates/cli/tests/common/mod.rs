@@ -119,7 +119,7 @@ impl Running {
     /// Sends a signal and waits for the end: the exit code and what it printed since the last line taken.
     #[track_caller]
     pub(crate) fn stop(mut self, signal: Signal) -> (Option<i32>, Vec<String>, String) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self::signal(&self.child, signal);
         let (mut status, stderr) = (None, self.stderr.clone());
         eventually(
             || {
@@ -137,6 +137,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal to a command.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// Waits until `done`; panics with what was waited for.
