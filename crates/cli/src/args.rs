@@ -49,6 +49,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  lapwing serve --coap 0.0.0.0:5683\n  lapwing serve --psk gateway-7,gateway-7,psk.hex"
     )]
     Serve(ServeOptions),
+    /// Say what the agent of this machine does: its registrations, its versions.
+    #[command(after_help = "Examples:\n  lapwing status\n  lapwing status --json --socket /run/lapwing/4711.sock\n\n\
+        Exit code 0: an agent has answered, whatever it says. Where several run, all are shown; with --json, a line each.")]
+    Status(StatusOptions),
     /// Manage clients through the API of a running server.
     #[command(after_help = "Example: lapwing manage read /3/0")]
     Manage(ManageOptions),
@@ -108,6 +112,9 @@ pub(crate) struct RunOptions {
     /// Forget stored accounts: those given here or in the configuration are used.
     #[arg(long)]
     pub(crate) reset_accounts: bool,
+    /// Where `lapwing status` asks this agent; by default a socket in /run/lapwing, or for others than root in $XDG_RUNTIME_DIR/lapwing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
     /// A configuration file; the command line goes before it, and where it names a server those of the file do not count.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -173,6 +180,16 @@ fn unknown_time(text: &str) -> Result<UnknownTime, String> {
 
 fn expected(what: String) -> String {
     format!("expected {what}")
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusOptions {
+    /// The agent's control socket; by default those in /run/lapwing and in $XDG_RUNTIME_DIR/lapwing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Print JSON; durations are in seconds.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

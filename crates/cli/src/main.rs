@@ -11,6 +11,8 @@ mod run;
 mod secure;
 mod serve;
 mod shutdown;
+mod status;
+mod text;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Ig60 { arguments } => return ig60::ig60("lapwing ig60", arguments),
         Command::Run(options) => run::run(*options),
         Command::Serve(options) => serve::serve(options),
+        Command::Status(options) => status::status(&options),
         Command::Manage(options) => manage::manage(options),
     };
     match result {

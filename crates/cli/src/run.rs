@@ -38,6 +38,7 @@ fn configuration(options: RunOptions) -> Result<Config, Failure> {
         config.state = Some(std::path::absolute(folder)?);
     }
     config.reset_accounts |= options.reset_accounts;
+    config.socket = options.socket.or(config.socket);
     config.ca = options.security.ca.clone().or(config.ca);
     config.unknown_time = options.security.unknown_time.or(config.unknown_time);
     config.connection_id = options.security.connection_id.or(config.connection_id);

@@ -8,10 +8,12 @@
 //! - [`config`]: the agent's configuration.
 //! - [`wiring`]: the one place that sees both back-ends and objects.
 //! - [`agent`]: the whole client, built from a configuration.
+//! - [`control`]: the socket by which this machine's users ask what the agent does.
 
 pub mod agent;
 pub mod backend;
 pub mod config;
+pub mod control;
 pub mod objects;
 pub mod platform;
 pub mod wiring;

@@ -14,6 +14,7 @@ use self::api::Api;
 use self::spec::Specs;
 use crate::args::{ManageOptions, Verb};
 use crate::failure::Failure;
+use crate::text::print;
 
 pub(crate) fn manage(options: ManageOptions) -> Result<(), Failure> {
     let api = Api::new(&options.api, options.timeout);
@@ -138,13 +139,6 @@ fn require(path: Path, levels: &[Level]) -> Result<Path, Failure> {
         })
         .collect();
     Err(Failure::usage(anyhow!("{path}: expected {}", shapes.join(" or "))))
-}
-
-/// Prints lines; whoever reads them may have gone (`| head`), which is no error.
-fn print(text: &str) -> bool {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    text.is_empty() || writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
 }
 
 /// A JSON document that has to be there.

@@ -7,9 +7,10 @@ use lapwing_lwm2m::model::Path;
 use serde_json::Value as Json;
 
 use super::spec::Specs;
-use super::{Client, print, render};
+use super::{Client, render};
 use crate::failure::Failure;
 use crate::shutdown::Shutdown;
+use crate::text::print;
 
 /// Prints the value of `path` and each change, `count` in all or until a signal comes; then the observation is cancelled at the client.
 pub(super) fn observe(client: &Client, path: Path, count: Option<u32>) -> Result<(), Failure> {

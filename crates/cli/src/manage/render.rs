@@ -6,6 +6,7 @@ use lapwing_lwm2m::model::Path;
 use serde_json::Value as Json;
 
 use super::spec::Specs;
+use crate::text::{printable, table};
 
 /// A table of the registered clients.
 pub(super) fn clients(clients: &Json) -> String {
@@ -97,10 +98,6 @@ fn value(kind: &Json, json: &Json) -> String {
     }
 }
 
-fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
-}
-
 /// Seconds since 1970 as ISO 8601 in UTC.
 fn date(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
@@ -157,17 +154,6 @@ pub(super) fn created(path: Path, answer: &Json) -> String {
         Some(location) => format!("/{}", location.trim_start_matches('/')),
         None => path.to_string(),
     }
-}
-
-/// Columns, each as wide as its widest cell.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

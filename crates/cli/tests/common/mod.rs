@@ -56,7 +56,12 @@ fn command(arguments: &[&str]) -> Command {
 
 /// Runs a command that ends by itself.
 pub(crate) fn lapwing(arguments: &[&str]) -> Outcome {
-    let output = command(arguments).output().unwrap();
+    lapwing_in(&[], arguments)
+}
+
+/// The same with more in its environment.
+pub(crate) fn lapwing_in(environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+    let output = command(arguments).envs(environment.iter().copied()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -2,9 +2,11 @@
 
 mod follow;
 mod report;
+mod status;
 
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,7 +14,9 @@ use lapwing::{Client, Handle, LwM2mVersion};
 
 use self::follow::{follow, is_connected};
 use self::report::report;
+use self::status::{History, Reporter};
 use crate::config::{Config, ConfigError, Version};
+use crate::control::Listener;
 use crate::objects::Connectivity;
 use crate::platform::{BoxFuture, Network};
 use crate::wiring::{self, Objects};
@@ -23,9 +27,10 @@ pub const DEFAULT_LIFETIME: u32 = 300;
 /// An agent, ready to run.
 pub struct Agent {
     client: Client,
-    endpoint: String,
     network: Option<Arc<dyn Network>>,
     follow: BoxFuture<'static, ()>,
+    reporter: Reporter,
+    control: Option<Listener>,
 }
 
 /// Why an agent cannot run.
@@ -44,6 +49,14 @@ pub enum AgentError {
     /// The state folder cannot be used.
     #[error(transparent)]
     Store(#[from] lapwing::store::StoreError),
+    /// The control socket cannot be made where it was configured to be.
+    #[error("the control socket {path}: {error}", path = .path.display())]
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
 }
 
 impl Agent {
@@ -88,6 +101,7 @@ impl Agent {
         if let Some(port) = config.local_port {
             builder = builder.local_port(port);
         }
+        let versions = device.versions();
         builder = builder.object(device);
         let updates = connectivity.as_ref().map(Connectivity::updates);
         if let Some(connectivity) = connectivity {
@@ -102,7 +116,10 @@ impl Agent {
             Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
             None => Box::pin(std::future::pending()),
         };
-        Ok(Self { client, endpoint, network, follow })
+        let control = control(config.socket.as_deref())?;
+        let reporter =
+            Reporter { endpoint, version, handle: client.handle(), device: versions, history: History::new() };
+        Ok(Self { client, network, follow, reporter, control })
     }
 
     /// What sees and steers the client.
@@ -124,13 +141,25 @@ impl Agent {
     /// # Errors
     /// When the client cannot begin to run. A server that cannot be reached is no error: it is tried again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-        let handle = self.client.handle();
-        let mut report = pin!(report(handle.events(), &self.endpoint, &handle));
+        let Self { client, follow, reporter, control, .. } = self;
+        let mut report = pin!(report(client.handle().events(), &reporter));
+        let beside = async {
+            let followed = async {
+                follow.await;
+                tracing::warn!("the network is no longer followed");
+            };
+            let asked = async {
+                if let Some(control) = control {
+                    control.serve(|| reporter.report()).await;
+                }
+            };
+            tokio::join!(followed, asked);
+        };
         let run = async {
-            let mut client = pin!(self.client.run(shutdown));
+            let mut client = pin!(client.run(shutdown));
             tokio::select! {
                 result = &mut client => return result,
-                () = self.follow => tracing::warn!("the network is no longer followed"),
+                () = beside => {}
             }
             client.await
         };
@@ -145,6 +174,18 @@ impl Agent {
         };
         Ok(result?)
     }
+}
+
+/// The control socket, where it was configured to be or where it is looked for: without the latter an agent does its work all the same.
+fn control(path: Option<&Path>) -> Result<Option<Listener>, AgentError> {
+    if let Some(path) = path {
+        let listener = Listener::bind(path).map_err(|error| AgentError::Control { path: path.to_owned(), error })?;
+        return Ok(Some(listener));
+    }
+    Ok(Listener::bind_default().unwrap_or_else(|error| {
+        tracing::warn!("no control socket, so that `lapwing status` does not find this agent: {error}");
+        None
+    }))
 }
 
 /// This machine's name, which the demonstration registers as.

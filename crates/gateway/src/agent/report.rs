@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use lapwing::{Event, Events, Handle, ServerId, ShortServerId};
 
+use super::status::Reporter;
+
 /// Says in the log what happens, until the client stops.
-pub(super) async fn report(mut events: Events, endpoint: &str, handle: &Handle) {
+pub(super) async fn report(mut events: Events, reporter: &Reporter) {
     while let Some(event) = events.next().await {
-        say(event, endpoint, handle);
+        reporter.history.take(&event);
+        say(event, &reporter.endpoint, &reporter.handle);
     }
 }
 

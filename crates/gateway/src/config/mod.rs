@@ -11,6 +11,7 @@
 //! reset-accounts = false                               # forget stored accounts at each start?
 //! update-state = "/data/lapwing"                       # keeps packages and what becomes of them; in `state` by default
 //! local-port = 5682                                    # the UDP port to send from; any free one by default
+//! socket = "/run/gateway-7.sock"                       # where `lapwing status` asks; by default in /run/lapwing or the user's
 //!
 //! psk-identity = "gateway-7"                           # with a coaps URI: a pre-shared key ...
 //! psk-key-file = "/etc/lapwing/psk.hex"                # in hexadecimal; or `psk-key` with the digits themselves
@@ -115,6 +116,8 @@ pub struct Config {
     pub update_state: Option<PathBuf>,
     /// The UDP port to send from; any free one by default.
     pub local_port: Option<u16>,
+    /// Where the control socket is; by default in the runtime folder, see [`control`](crate::control).
+    pub socket: Option<PathBuf>,
     /// How both servers are spoken to where their URIs are `coaps`.
     pub security: SecurityConfig,
     /// A file of trusted certificates in PEM or one in DER, for the usages 0 and 1 of a server's certificate.
@@ -361,6 +364,7 @@ impl Config {
             reset_accounts: root.boolean("reset-accounts")?.unwrap_or(false),
             update_state: root.text("update-state", state)?,
             local_port: root.number("local-port", "a port from 0 to 65535")?,
+            socket: root.file("socket")?,
             security: SecurityConfig::read(&mut root)?,
             ca: root.file("ca")?,
             unknown_time: root.text("unknown-time", unknown_time)?,

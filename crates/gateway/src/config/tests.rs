@@ -33,6 +33,7 @@ fn the_documented_example_is_taken_and_names_every_key() {
     assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/lapwing")));
     assert!(!config.reset_accounts);
     assert_eq!((config.update_folder(), config.local_port), (Some(Path::new("/data/lapwing")), Some(5682)));
+    assert_eq!(config.socket.as_deref(), Some(Path::new("/run/gateway-7.sock")));
     let security = SecurityConfig {
         psk_identity: Some("gateway-7".into()),
         psk_key: Some(SecretSource::File("/etc/lapwing/psk.hex".into())),

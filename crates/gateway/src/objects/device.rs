@@ -104,6 +104,26 @@ impl Device {
         resources.sort_unstable();
         Self { shared, supervisor, resources, definition, sampler: Sampler::default() }
     }
+
+    /// What tells the versions that the object shows.
+    pub fn versions(&self) -> DeviceVersions {
+        DeviceVersions(Arc::clone(&self.shared))
+    }
+}
+
+/// The versions that the Device object shows; see [`Device::versions`].
+pub struct DeviceVersions(Arc<Shared>);
+
+impl DeviceVersions {
+    /// Of the firmware (resource 3), where it is known now.
+    pub async fn firmware(&self) -> Option<String> {
+        self.0.firmware_version().await.ok()?
+    }
+
+    /// Of the software (resource 19).
+    pub fn software(&self) -> Option<String> {
+        self.0.values.software_version.clone()
+    }
 }
 
 enum ReadError {
@@ -118,6 +138,13 @@ impl From<platform::Error> for ReadError {
 }
 
 impl Shared {
+    async fn firmware_version(&self) -> platform::Result<Option<String>> {
+        match &self.values.firmware_version {
+            Some(version) => Ok(Some(version.clone())),
+            None => Ok(self.host.versions().await?.firmware),
+        }
+    }
+
     async fn read(&self, resource: ResourceId) -> Result<Resource, ReadError> {
         let values = &self.values;
         let text = |value: &Option<String>| value.clone().map(Resource::from);
@@ -125,10 +152,7 @@ impl Shared {
             id::MANUFACTURER => text(&values.manufacturer),
             id::MODEL_NUMBER => text(&values.model),
             id::SERIAL_NUMBER => text(&values.serial),
-            id::FIRMWARE_VERSION => match &values.firmware_version {
-                Some(version) => Some(version.as_str().into()),
-                None => self.host.versions().await?.firmware.map(Resource::from),
-            },
+            id::FIRMWARE_VERSION => self.firmware_version().await?.map(Resource::from),
             id::AVAILABLE_POWER_SOURCES => power_resource(&self.power().await?),
             id::MEMORY_FREE => self.host.memory().await?.map(|memory| kilobytes(memory.available)),
             id::MEMORY_TOTAL => self.host.memory().await?.map(|memory| kilobytes(memory.total)),

@@ -97,13 +97,18 @@ mod tests {
 
     #[test]
     fn power_tells_a_low_battery_and_a_supply_that_is_off() {
+        const NONE: [i64; 0] = [];
         let source = |kind, online, low| PowerSource { kind, online, low };
         let battery = |low| source(PowerKind::InternalBattery, true, low);
-        assert_eq!(power_errors(&[]), []);
-        assert_eq!(power_errors(&[battery(false)]), []);
+        assert_eq!(power_errors(&[]), NONE);
+        assert_eq!(power_errors(&[battery(false)]), NONE);
         assert_eq!(power_errors(&[battery(true), source(PowerKind::Mains, false, false)]), [LOW_BATTERY, SUPPLY_OFF]);
         let one_of_two = [source(PowerKind::Usb, false, false), source(PowerKind::Usb, true, false)];
-        assert_eq!(power_errors(&one_of_two), []);
-        assert_eq!(power_errors(&[source(PowerKind::InternalBattery, false, true)]), [], "a battery that is not there");
+        assert_eq!(power_errors(&one_of_two), NONE);
+        assert_eq!(
+            power_errors(&[source(PowerKind::InternalBattery, false, true)]),
+            NONE,
+            "a battery that is not there"
+        );
     }
 }

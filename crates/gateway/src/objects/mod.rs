@@ -9,7 +9,7 @@ mod firmware;
 mod sampler;
 
 pub use connectivity::{Connectivity, ConnectivityUpdates};
-pub use device::{Device, DeviceValues};
+pub use device::{Device, DeviceValues, DeviceVersions};
 pub use firmware::Installation;
 
 use lapwing::{Error, Path};

@@ -1,0 +1,225 @@
+//! The agent's control socket, by which this machine's own users ask what it does.
+//!
+//! A stream socket of its owner alone: one line is asked, `status`, and one line is answered, a [`Report`] in JSON. Then the agent closes
+//! the connection. It lies in the runtime folder, which does not outlive a boot, under the number of the agent's process.
+
+mod report;
+
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net as blocking;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, geteuid, test_kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+pub use self::report::{Bootstrap, BootstrapState, Report, Server, ServerState};
+
+/// What is asked, and ends with the line.
+const STATUS: &[u8] = b"status";
+/// No request is longer, its end included.
+const LONGEST_REQUEST: usize = 64;
+/// No answer is longer, in bytes.
+const LONGEST_ANSWER: u64 = 1 << 20;
+/// So long a conversation may take: they are held one at a time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// So long an asker waits, who may not be the only one.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long to wait when no connection can be taken, for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// systemd's folder for the runtime files of a service (`RuntimeDirectory=`); it goes before the others.
+const SERVICE_FOLDER: &str = "RUNTIME_DIRECTORY";
+/// The folder for the runtime files of a user.
+const USER_FOLDER: &str = "XDG_RUNTIME_DIR";
+/// That of root's agents.
+const SYSTEM_FOLDER: &str = "/run/lapwing";
+/// What the name of a socket ends with.
+const EXTENSION: &str = "sock";
+
+/// An agent's end of the socket. The file goes with it.
+#[derive(Debug)]
+pub struct Listener {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Listens at `path`, in a folder that is there. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When another agent listens there, another file is there, or the folder cannot be written to.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is a file of another kind"));
+            }
+            Ok(_) if blocking::UnixStream::connect(path).is_ok() => {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another agent listens there"));
+            }
+            // Left by one that was killed.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // Under its name it is seen once nobody else may use it and it is listened to.
+        let new = path.with_file_name(format!(".{}.new", std::process::id()));
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = blocking::UnixListener::bind(&new)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        fs::rename(&new, path)?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Listens in the runtime folder, which is created where it is missing: that of the service, else root's, else the user's. `None` for a
+    /// user who has none. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// As for [`bind`](Listener::bind).
+    pub fn bind_default() -> io::Result<Option<Self>> {
+        let Some(folder) = own_folder() else { return Ok(None) };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        remove_orphans(&folder)?;
+        Self::bind(&folder.join(format!("{}.{EXTENSION}", std::process::id()))).map(Some)
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answers whoever asks with what `report` says, without end. Only root and the agent's own user are answered.
+    pub async fn serve<F: Future<Output = Report>>(&self, report: impl Fn() -> F) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    // Whoever asks and does not read is his own loss.
+                    let _ = tokio::time::timeout(PATIENCE, answer(stream, &report)).await;
+                }
+                Err(error) => {
+                    tracing::warn!("the control socket: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!("the control socket: {error}");
+        }
+    }
+}
+
+async fn answer<F: Future<Output = Report>>(mut stream: UnixStream, report: impl Fn() -> F) -> io::Result<()> {
+    let asker = stream.peer_cred()?.uid();
+    if asker != 0 && asker != geteuid().as_raw() {
+        return Ok(());
+    }
+    let mut request = Vec::with_capacity(LONGEST_REQUEST);
+    while !request.ends_with(b"\n") {
+        if request.len() == LONGEST_REQUEST || stream.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    let mut line = match request.trim_ascii_end() {
+        STATUS => serde_json::to_vec(&report().await)?,
+        _ => br#"{"error":"status is all that can be asked"}"#.to_vec(),
+    };
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
+
+/// Asks the agent that listens at `path`. Blocks, for 10 s at most.
+///
+/// # Errors
+/// When nobody listens there (`ConnectionRefused`, `NotFound`), this user may not ask (`PermissionDenied`), or the answer makes no sense.
+pub fn ask(path: &Path) -> io::Result<Report> {
+    let mut stream = blocking::UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(ANSWER_TIME))?;
+    stream.set_write_timeout(Some(ANSWER_TIME))?;
+    stream.write_all(STATUS)?;
+    stream.write_all(b"\n")?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the agent says nothing"));
+    }
+    Ok(serde_json::from_slice(&answer)?)
+}
+
+/// The sockets in the folders where this user's and root's agents have theirs, by number of process. Those of agents that were killed
+/// may be among them: they refuse connections.
+///
+/// # Errors
+/// When a folder is there and cannot be read.
+pub fn sockets() -> io::Result<Vec<PathBuf>> {
+    let folders = match variable(SERVICE_FOLDER) {
+        Some(folder) => vec![folder],
+        None => [Some(PathBuf::from(SYSTEM_FOLDER)), user_folder()].into_iter().flatten().collect(),
+    };
+    let mut found = Vec::new();
+    for folder in folders {
+        found.extend(numbered(&folder)?);
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn own_folder() -> Option<PathBuf> {
+    let root = geteuid().is_root().then(|| PathBuf::from(SYSTEM_FOLDER));
+    variable(SERVICE_FOLDER).or(root).or_else(user_folder)
+}
+
+fn user_folder() -> Option<PathBuf> {
+    variable(USER_FOLDER).map(|folder| folder.join("lapwing"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    let value = env::var_os(name)?;
+    // systemd may name several, with colons between them.
+    env::split_paths(&value).next().filter(|folder| folder.is_absolute())
+}
+
+/// The sockets in a folder with the processes that they are named after; none where there is no such folder.
+fn numbered(folder: &Path) -> io::Result<Vec<(i32, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        if let Some(number) = number.filter(|_| path.extension().is_some_and(|extension| extension == EXTENSION)) {
+            found.push((number, path));
+        }
+    }
+    Ok(found)
+}
+
+/// Removes the sockets of processes that are no more.
+fn remove_orphans(folder: &Path) -> io::Result<()> {
+    for (number, path) in numbered(folder)? {
+        let gone = Pid::from_raw(number).is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
+        if gone && let Err(error) = fs::remove_file(&path) {
+            tracing::debug!("the control socket of a process that is no more: {error}");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
