@@ -7,6 +7,7 @@ mod failure;
 mod ig60;
 mod logging;
 mod manage;
+mod progress;
 mod run;
 mod secure;
 mod serve;

@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use lapwing_gateway::control::{self, BootstrapState, Report, ServerState};
+use lapwing_gateway::control::{self, BootstrapState, Report, ServerState, Update};
 
 use crate::args::StatusOptions;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::text::{print, printable, span, table};
 
 pub(crate) fn status(options: &StatusOptions) -> Result<(), Failure> {
@@ -63,7 +64,36 @@ fn shown(report: &Report) -> String {
     lines.extend(versions.map(|(what, version)| format!("{what} version {}", printable(version))));
     lines.push(String::new());
     lines.push(table(&registrations(report)));
+    if let Some(firmware) = &report.firmware {
+        lines.push(String::new());
+        lines.extend(updated("firmware", firmware));
+    }
     lines.join("\n")
+}
+
+/// What an update is in, and below it how far what goes on is.
+fn updated(what: &str, update: &Update) -> Vec<String> {
+    let Update { result, result_text, .. } = update;
+    let result = if *result == 0 { String::new() } else { format!("; {} (result {result})", printable(result_text)) };
+    let mut lines = vec![format!("{what}: {}{result}", printable(&update.state_name))];
+    if let Some(package) = &update.package {
+        let named = [&package.name, &package.version].into_iter().flatten();
+        let named: String = named.map(|text| format!("{} ", printable(text))).collect();
+        lines.push(format!("  package {named}of {} bytes", package.bytes));
+    }
+    if let Some(transfer) = &update.transfer {
+        lines.push(match &transfer.from {
+            Some(from) => format!("  fetched from {}", printable(from)),
+            None => "  pushed by a server".to_owned(),
+        });
+        if let Some(bytes) = transfer.bytes {
+            lines.push(format!("  {}", Progress { bytes, size: transfer.size, rate: transfer.rate }.bar()));
+        }
+    }
+    if let Some(installation) = &update.installation {
+        lines.push(format!("  installed: {} % ({})", installation.percent, printable(&installation.step)));
+    }
+    lines
 }
 
 fn registrations(report: &Report) -> Vec<[String; 5]> {
@@ -129,5 +159,28 @@ mod tests {
             "3          coap://c:5683   under way     -",
         ];
         assert_eq!(shown(&serde_json::from_value(report).unwrap()), lines.join("\n"));
+    }
+
+    #[test]
+    fn an_update_shows_what_goes_on() {
+        let lines = |update: serde_json::Value| updated("firmware", &serde_json::from_value(update).unwrap());
+        let idle = json!({"state": 0, "stateName": "idle", "result": 0, "resultText": "nothing has ended"});
+        assert_eq!(lines(idle), ["firmware: idle"]);
+        let pull = json!({
+            "state": 1, "stateName": "downloading", "result": 0, "resultText": "nothing has ended",
+            "transfer": {"from": "coap://a/b", "bytes": 1 << 20, "size": 4 << 20, "rate": 100_000},
+        });
+        let bar = "  [######------------------]  25 %  1.0 MiB of 4.0 MiB  98 KiB/s";
+        assert_eq!(lines(pull), ["firmware: downloading", "  fetched from coap://a/b", bar]);
+        let failed = json!({
+            "state": 2, "stateName": "downloaded", "result": 8, "resultText": "the update has failed",
+            "package": {"version": "2", "bytes": 7},
+        });
+        assert_eq!(lines(failed), ["firmware: downloaded; the update has failed (result 8)", "  package 2 of 7 bytes"]);
+        let updating = json!({
+            "state": 3, "stateName": "updating", "result": 0, "resultText": "nothing has ended",
+            "installation": {"percent": 40, "step": "rootfs"},
+        });
+        assert_eq!(lines(updating), ["firmware: updating", "  installed: 40 % (rootfs)"]);
     }
 }

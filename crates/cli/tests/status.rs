@@ -3,10 +3,13 @@
 mod common;
 
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Outcome, Running, Server, eventually, lapwing, lapwing_in};
+use common::{Outcome, PATIENCE, Running, Server, eventually, lapwing, lapwing_in};
+use lapwing_coap::wire::{Code, Message, MessageType, Token, Writer, option};
+use lapwing_coap::{Block, BlockSize};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -92,4 +95,82 @@ fn agents_are_found_where_they_put_their_sockets() {
     eventually(|| fs::read_dir(folder.path()).unwrap().count() == 1, || "the orphan's removal".to_owned());
     assert_eq!(find().json()["endpoint"], json!("three"));
     three.stop(Signal::TERM);
+}
+
+/// A server that a test plays, so that a transfer stands still while it is looked at. It takes a Register.
+struct Played {
+    socket: UdpSocket,
+    client: SocketAddr,
+    next_id: u16,
+}
+
+impl Played {
+    /// Starts the agent with this end of the configuration, and takes its Register.
+    fn register(config: &Path, more: &str) -> (Self, Running) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let server = format!("server = 'coap://{}'\nendpoint = 'gw'\n", socket.local_addr().unwrap());
+        fs::write(config, server + more).unwrap();
+        let agent = Running::start(&["run", "--config", config.to_str().unwrap()]);
+        let mut datagram = [0; 2048];
+        let (length, client) = socket.recv_from(&mut datagram).unwrap();
+        let register = Message::parse(&datagram[..length]).unwrap();
+        let mut answer = Vec::new();
+        let mut writer = Writer::new(&mut answer, MessageType::Ack, Code::CREATED, register.id, register.token);
+        writer.option_str(option::LOCATION_PATH, "rd").option_str(option::LOCATION_PATH, "1").finish();
+        socket.send_to(&answer, client).unwrap();
+        agent.says("registered at");
+        (Self { socket, client, next_id: 1 }, agent)
+    }
+
+    /// Sends one block of a package, and waits for its acknowledgement.
+    fn block(&mut self, number: u32, more: bool, size: u32, payload: &[u8]) -> Code {
+        let (mut request, token) = (Vec::new(), Token::new(&[7]).unwrap());
+        let mut writer = Writer::new(&mut request, MessageType::Con, Code::PUT, self.next_id, token);
+        for segment in ["5", "0", "0"] {
+            writer.option_str(option::URI_PATH, segment);
+        }
+        writer.option_uint(option::CONTENT_FORMAT, 42);
+        writer.option_block(option::BLOCK1, Block { number, more, size: BlockSize::B1024 });
+        writer.option_uint(option::SIZE1, size).payload(payload).finish();
+        self.next_id += 1;
+        self.socket.send_to(&request, self.client).unwrap();
+        let mut datagram = [0; 2048];
+        loop {
+            let (length, _) = self.socket.recv_from(&mut datagram).unwrap();
+            let answer = Message::parse(&datagram[..length]).unwrap();
+            if answer.kind == MessageType::Con {
+                let mut ack = Vec::new();
+                Writer::empty(&mut ack, MessageType::Ack, answer.id);
+                self.socket.send_to(&ack, self.client).unwrap();
+            }
+            if answer.token == token {
+                return answer.code;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_push_is_shown_as_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, state) = (folder.path().join("control"), folder.path().join("state"));
+    let more = format!("socket = 'control'\nstate = '{}'\n[firmware]\nprogram = ['true']\n", state.display());
+    let (mut server, _agent) = Played::register(&folder.path().join("agent.toml"), &more);
+    let firmware = || status(&socket, &["--json"]).json()["firmware"].clone();
+    assert_eq!((&firmware()["stateName"], firmware().get("transfer")), (&json!("idle"), None));
+
+    assert_eq!(server.block(0, true, 2500, &[1; 1024]), Code::CONTINUE);
+    assert_eq!(server.block(1, true, 2500, &[2; 1024]), Code::CONTINUE);
+    let told = firmware();
+    assert_eq!((&told["state"], &told["stateName"]), (&json!(1), &json!("downloading")));
+    assert_eq!(told["transfer"], json!({"bytes": 2048, "size": 2500, "rate": 0}));
+    let shown = status(&socket, &[]).text();
+    let end = "firmware: downloading\n  pushed by a server\n  [###################-----]  81 %  2.0 KiB of 2.4 KiB";
+    assert!(shown.ends_with(end), "{shown}");
+
+    assert_eq!(server.block(2, false, 2500, &[3; 452]), Code::CHANGED);
+    let told = firmware();
+    assert_eq!((&told["stateName"], &told["package"]), (&json!("downloaded"), &json!({"bytes": 2500})));
+    assert_eq!(told.get("transfer"), None);
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use lapwing::definitions::{connectivity_monitoring, device, firmware_update};
 use lapwing::objects::firmware::Firmware;
@@ -16,8 +15,8 @@ use crate::backend::script::Script;
 use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
 use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, Version};
-use crate::objects::{Connectivity, Device, DeviceValues, Installation};
-use crate::platform::{Network, Progress, Updater, Watch};
+use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation};
+use crate::platform::{Network, Updater};
 
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
 const SOFTWARE_VERSION: &str = concat!("Lapwing ", env!("CARGO_PKG_VERSION"));
@@ -84,9 +83,10 @@ pub fn firmware(
     reboot_command: Vec<String>,
     version: Version,
     updates: &Path,
-) -> Result<Firmware, StoreError> {
+) -> Result<(Firmware, InstallProgress), StoreError> {
     let folder = updates.join("firmware");
-    let (note, watch) = (folder.join("handed-over"), log_progress());
+    let progress = InstallProgress::default();
+    let (note, watch) = (folder.join("handed-over"), progress.watch());
     let updater: Arc<dyn Updater> = match config.installer {
         InstallerConfig::Script { program, result } => Arc::new(Script::new(program, result, folder.join("runs"))),
         InstallerConfig::Swupdate { sockets, sides } => Arc::new(Swupdate::new(&sockets, sides, note, watch)),
@@ -97,22 +97,12 @@ pub fn firmware(
         supervisor: Arc::new(RebootCommand::new(reboot_command)),
         host: Arc::new(Procfs::new()),
         confirm: config.confirm,
+        progress: progress.clone(),
     };
     let definition = match version {
         Version::V1_0 => &firmware_update::V1_0,
         Version::V1_1 => &firmware_update::V1_2,
     };
-    Firmware::builder(installation).definition(definition).open(folder)
-}
-
-/// Says how far an installation is, at every tenth.
-fn log_progress() -> Watch {
-    let said = AtomicU8::new(0);
-    Arc::new(move |Progress { percent, step }| {
-        let tenth = percent / 10;
-        let before = said.swap(tenth, Ordering::Relaxed);
-        if tenth != before {
-            tracing::info!("firmware: {percent} % installed ({step})");
-        }
-    })
+    let firmware = Firmware::builder(installation).definition(definition).open(folder)?;
+    Ok((firmware, progress))
 }

@@ -75,7 +75,8 @@ impl Agent {
             (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
             (Some(firmware), Some(updates)) => {
                 let reboot = config.device.reboot_command.clone();
-                Some(wiring::firmware(firmware, reboot, version, &updates)?)
+                let (firmware, progress) = wiring::firmware(firmware, reboot, version, &updates)?;
+                Some((Arc::new(firmware), progress))
             }
         };
         let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
@@ -107,8 +108,8 @@ impl Agent {
         if let Some(connectivity) = connectivity {
             builder = builder.object(connectivity);
         }
-        if let Some(firmware) = firmware {
-            builder = builder.object(firmware);
+        if let Some((firmware, _)) = &firmware {
+            builder = builder.object(Arc::clone(firmware));
         }
         let client = builder.build()?;
         let handle = client.handle();
@@ -117,8 +118,8 @@ impl Agent {
             None => Box::pin(std::future::pending()),
         };
         let control = control(config.socket.as_deref())?;
-        let reporter =
-            Reporter { endpoint, version, handle: client.handle(), device: versions, history: History::new() };
+        let (handle, history) = (client.handle(), History::new());
+        let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware };
         Ok(Self { client, network, follow, reporter, control })
     }
 

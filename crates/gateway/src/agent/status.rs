@@ -1,15 +1,16 @@
 //! What the agent says of itself over the control socket.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lapwing::objects::firmware::{Firmware, State};
 use lapwing::{Event, Handle, ServerId, ShortServerId, Status};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::config::Version;
-use crate::control::{Bootstrap, BootstrapState, Report, Server, ServerState};
-use crate::objects::DeviceVersions;
+use crate::control::{Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Transfer, Update};
+use crate::objects::{DeviceVersions, InstallProgress};
 
 /// Puts reports together.
 pub(super) struct Reporter {
@@ -18,6 +19,7 @@ pub(super) struct Reporter {
     pub(super) handle: Handle,
     pub(super) device: DeviceVersions,
     pub(super) history: History,
+    pub(super) firmware: Option<(Arc<Firmware>, InstallProgress)>,
 }
 
 impl Reporter {
@@ -37,7 +39,42 @@ impl Reporter {
             software_version: self.device.software(),
             bootstrap,
             servers,
+            firmware: self.firmware.as_ref().map(|(firmware, installed)| of_firmware(firmware, installed)),
         }
+    }
+}
+
+fn of_firmware(firmware: &Firmware, installed: &InstallProgress) -> Update {
+    let (state, result) = firmware.state();
+    let name = match state {
+        State::Idle => "idle",
+        State::Downloading => "downloading",
+        State::Downloaded => "downloaded",
+        State::Updating => "updating",
+    };
+    let progress = firmware.progress();
+    let transfer = || Transfer {
+        from: firmware.origin(),
+        bytes: progress.map(|progress| progress.received),
+        size: progress.and_then(|progress| progress.size),
+        rate: progress.map(|progress| progress.rate),
+    };
+    let installation = |progress: crate::platform::Progress| {
+        let crate::platform::Progress { percent, step } = progress;
+        Installation { percent, step }
+    };
+    Update {
+        state: state as u8,
+        state_name: name.to_owned(),
+        result: result as u8,
+        result_text: result.to_string(),
+        package: firmware.package().map(|(package, bytes)| Package {
+            name: package.name,
+            version: package.version,
+            bytes,
+        }),
+        transfer: (state == State::Downloading).then(transfer),
+        installation: installed.get().filter(|_| state == State::Updating).map(installation),
     }
 }
 

@@ -17,7 +17,9 @@ use rustix::process::{Pid, geteuid, test_kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-pub use self::report::{Bootstrap, BootstrapState, Report, Server, ServerState};
+pub use self::report::{
+    Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Transfer, Update,
+};
 
 /// What is asked, and ends with the line.
 const STATUS: &[u8] = b"status";

@@ -27,6 +27,78 @@ pub struct Report {
     pub bootstrap: Option<Bootstrap>,
     /// The servers, by Short Server ID.
     pub servers: Vec<Server>,
+    /// The firmware (object 5), where it can be updated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<Update>,
+}
+
+/// What the update of something is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Update {
+    /// The state's number (5/0/3).
+    pub state: u8,
+    /// Its name.
+    pub state_name: String,
+    /// The number of the last result (5/0/5).
+    pub result: u8,
+    /// What it means.
+    pub result_text: String,
+    /// The package that is there, or is being installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Package>,
+    /// The transfer that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
+    /// The installation that is under way, where the installer says how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<Installation>,
+}
+
+/// A package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Package {
+    /// Its name (5/0/6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its version (5/0/7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// How far a transfer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Transfer {
+    /// Where the package is fetched from, without what may be secret of it; a server pushes it otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// So many bytes are there. Until the first of them has come nothing is known of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Of so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Bytes a second, of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
+}
+
+/// How far an installation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Installation {
+    /// Of the whole.
+    pub percent: u8,
+    /// What is being done, in the installer's words.
+    pub step: String,
 }
 
 /// What has become of the latest bootstrap.

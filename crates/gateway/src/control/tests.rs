@@ -13,6 +13,7 @@ fn report() -> Report {
         software_version: None,
         bootstrap: None,
         servers: Vec::new(),
+        firmware: None,
     }
 }
 

@@ -1,10 +1,10 @@
 //! How the agent installs firmware: an [`Updater`] writes it, and where that is configured, a reboot shows whether it runs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Update};
 
-use crate::platform::{Confirm, Host, Supervisor, Updater};
+use crate::platform::{Confirm, Host, Progress, Supervisor, Updater, Watch};
 
 /// The installer of object 5.
 pub struct Installation {
@@ -16,6 +16,36 @@ pub struct Installation {
     pub host: Arc<dyn Host>,
     /// When an update has succeeded.
     pub confirm: Confirm,
+    /// Where it is seen how far the updater is.
+    pub progress: InstallProgress,
+}
+
+/// How far the latest installation is, where the installer says that.
+#[derive(Debug, Clone, Default)]
+pub struct InstallProgress(Arc<Mutex<Option<Progress>>>);
+
+impl InstallProgress {
+    /// As it was told last; nothing while nothing was told. It outlives the installation.
+    pub fn get(&self) -> Option<Progress> {
+        self.lock().clone()
+    }
+
+    /// Takes what is told, and says it in the log at every tenth.
+    pub fn watch(&self) -> Watch {
+        let told = self.clone();
+        Arc::new(move |now| {
+            let mut latest = told.lock();
+            let tenth = |progress: &Progress| progress.percent / 10;
+            if latest.as_ref().map_or(0, tenth) != tenth(&now) {
+                tracing::info!("firmware: {} % installed ({})", now.percent, now.step);
+            }
+            *latest = Some(now);
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Progress>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What is remembered over a reboot.
@@ -83,6 +113,7 @@ fn installed(before: Option<Before>) -> Installed {
 impl Installer for Installation {
     fn install<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Result<Installed, Failure>> {
         Box::pin(async {
+            self.progress.lock().take();
             let before = self.before().await?;
             self.updater.install(update.number, &update.image).await?;
             Ok(installed(before))

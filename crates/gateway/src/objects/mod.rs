@@ -10,7 +10,7 @@ mod sampler;
 
 pub use connectivity::{Connectivity, ConnectivityUpdates};
 pub use device::{Device, DeviceValues, DeviceVersions};
-pub use firmware::Installation;
+pub use firmware::{InstallProgress, Installation};
 
 use lapwing::{Error, Path};
 

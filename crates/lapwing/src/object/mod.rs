@@ -5,6 +5,7 @@ mod changes;
 mod erased;
 mod error;
 mod incoming;
+mod shared;
 mod write;
 
 use std::pin::Pin;
@@ -52,6 +53,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///     }
 /// }
 /// ```
+///
+/// An [`Arc`](std::sync::Arc) of an object is one too: so an application goes on seeing what a client has taken.
 ///
 /// # Concurrency
 /// Reads run beside each other and beside anything else. Of the mutations of one object ([`stage`](Object::stage) with its commit,

@@ -25,4 +25,5 @@ pub(crate) use place::Place;
 pub use pull::{Head, Part, Pull, Pulled, Puller, Restart};
 pub(crate) use receive::{TransferError, pull, receive};
 pub use source::{Source, Transfer};
+pub(crate) use uri::shown;
 pub use uri::{Scheme, Uri};

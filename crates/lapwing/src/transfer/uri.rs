@@ -147,6 +147,11 @@ impl fmt::Display for Uri {
     }
 }
 
+/// A URI that a server has written, as it may be printed: one that cannot be understood is not.
+pub(crate) fn shown(uri: &str) -> String {
+    uri.parse::<Uri>().map_or_else(|_| "a URI that cannot be used".to_owned(), |uri| uri.to_string())
+}
+
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Uri({self})")

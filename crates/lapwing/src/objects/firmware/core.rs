@@ -13,7 +13,7 @@ use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, unix_time};
 use crate::object::{Changes, Error};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Body, BodyError, Digest, Meter, Place, Source, TransferError};
+use crate::transfer::{Body, BodyError, Digest, Meter, Place, Source, TransferError, shown};
 
 /// The name of the record.
 const RECORD: &str = "state";
@@ -239,7 +239,9 @@ fn log(before: &Machine, after: &Machine) {
     let result = after.result;
     match (before.state(), after.state()) {
         (_, State::Downloading) if after.uri.is_empty() => tracing::info!("firmware: a server pushes a package"),
-        (_, State::Downloading) => tracing::info!("firmware: a server wants the package at {} fetched", after.uri),
+        (_, State::Downloading) => {
+            tracing::info!("firmware: a server wants the package at {} fetched", shown(&after.uri))
+        }
         (_, State::Downloaded) if result.is_failure() => tracing::error!("firmware: {result}; the package stays"),
         (State::Downloaded, State::Downloaded) => tracing::info!("firmware: {result}"),
         (_, State::Downloaded) => {

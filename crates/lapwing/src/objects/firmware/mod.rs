@@ -58,7 +58,7 @@ use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Progress, Scheme, Source, receive};
+use crate::transfer::{Progress, Scheme, Source, receive, shown};
 
 /// The state of the update (5/0/3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +257,18 @@ impl<D: Disk> Firmware<D> {
     /// How far the download is; `None` while there is none.
     pub fn progress(&self) -> Option<Progress> {
         self.core.meter.progress()
+    }
+
+    /// Where a package is being fetched from, without what may be secret of it: user, password and query. `None` while none is.
+    pub fn origin(&self) -> Option<String> {
+        let machine = self.core.machine();
+        (machine.phase == machine::Phase::Downloading(machine::Source::Pull)).then(|| shown(&machine.uri))
+    }
+
+    /// The package that is there, or is being installed, and its length in bytes.
+    pub fn package(&self) -> Option<(Package, u64)> {
+        let machine = self.core.machine();
+        machine.image().map(|image| (image.package.clone(), image.digest.length))
     }
 
     fn value(&self, resource: ResourceId) -> Option<Resource> {
