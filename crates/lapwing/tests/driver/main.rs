@@ -11,4 +11,5 @@ mod power;
 mod slow_objects;
 mod software;
 mod software_package;
+mod software_power;
 mod streamed_receive;

@@ -383,6 +383,20 @@ async fn what_cannot_be_stored_is_not_acknowledged_and_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_package_whose_coming_cannot_be_stored_is_lost_and_may_come_again() {
+    let (disk, machine) = world();
+    let mut scene = scene(&disk, &machine).await;
+    // Of the last block: its writing and syncing goes well.
+    for number in 0..2 {
+        assert_eq!(scene.block_of(PACKAGE, number, true, &[42], &[7; 64], None).await, Code::CONTINUE);
+    }
+    disk.fail_after(3, std::io::ErrorKind::Other);
+    assert_eq!(scene.block_of(PACKAGE, 2, false, &[42], &[7; 64], None).await, Code::INTERNAL_SERVER_ERROR);
+    scene.shows(0, 0, 57).await;
+    delivered(&mut scene, 8).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn instances_are_independent_of_each_other() {
     let (disk, machine) = world();
     let instance = || Instance::new(recorder(&disk, &machine));

@@ -181,10 +181,7 @@ impl<D: Disk> Managed<D> {
             Err(error) => Err(error.into()),
         };
         match came {
-            Ok(digest) => {
-                self.keeper.take(Input::Received(machine.serial, digest)).await?;
-                Ok(())
-            }
+            Ok(digest) => Ok(self.step_on(machine.serial, Input::Received(machine.serial, digest)).await?),
             Err(error) => {
                 self.take(lost(machine.serial, &error)).await;
                 Err(error.into())
@@ -199,11 +196,19 @@ impl<D: Disk> Managed<D> {
         let (uri, settings) = self.keeper.look(|machine| (machine.uri.clone(), machine.settings.clone()));
         let login = (!settings.user.is_empty()).then(|| Login::new(settings.user, settings.password.0.as_str()));
         let came = transfer::pull(&self.keeper.place, &**source, &uri, login, &self.keeper.meter).await;
-        self.take(match came {
-            Ok(digest) => Input::Received(serial, digest),
-            Err(error) => lost(serial, &error),
-        })
-        .await;
+        match came {
+            Ok(digest) => drop(self.step_on(serial, Input::Received(serial, digest)).await),
+            Err(error) => self.take(lost(serial, &error)).await,
+        }
+    }
+
+    /// The download of this number is a step further, or has failed where that cannot be stored.
+    async fn step_on(&self, serial: u64, input: Input) -> Result<(), Refused> {
+        let taken = self.keeper.take(input).await;
+        if let Err(Refused::Store(error)) = &taken {
+            self.take(Input::Lost(serial, UpdateResult::Device, error.to_string())).await;
+        }
+        taken.map(drop)
     }
 
     async fn perform(self: Arc<Self>, work: Work) {
@@ -230,11 +235,12 @@ impl<D: Disk> Managed<D> {
             let package = Package::new(self.keeper.place.path(), digest.length, digest.sha256);
             self.instance.manager.verify(&package).await
         };
-        self.take(match verified {
-            Ok(release) => Input::Verified(serial, release),
-            Err(Failure { result, reason }) => Input::Lost(serial, result.unwrap_or(UpdateResult::Device), reason),
-        })
-        .await;
+        match verified {
+            Ok(release) => drop(self.step_on(serial, Input::Verified(serial, release)).await),
+            Err(Failure { result, reason }) => {
+                self.take(Input::Lost(serial, result.unwrap_or(UpdateResult::Device), reason)).await;
+            }
+        }
     }
 
     async fn begin(&self, serial: u64, task: Task) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lapwing::driver::Disk;
 use lapwing::store::{Store, StoreError};
@@ -10,6 +11,8 @@ use lapwing::store::{Store, StoreError};
 pub(crate) struct Simulated {
     disk: sim::Disk,
     lie: Option<Lie>,
+    /// How many syncs there were.
+    syncs: AtomicUsize,
     free: u64,
 }
 
@@ -18,12 +21,20 @@ pub(crate) struct Simulated {
 pub(crate) enum Lie {
     File,
     Folder,
+    /// The one of this number, counted from 0, of a file or a folder.
+    One(usize),
 }
 
 impl Simulated {
     /// With plenty of free space.
     pub(crate) fn new(disk: &sim::Disk, lie: Option<Lie>) -> Self {
-        Self { disk: disk.clone(), lie, free: 1 << 40 }
+        Self { disk: disk.clone(), lie, syncs: AtomicUsize::new(0), free: 1 << 40 }
+    }
+
+    /// Whether the sync that comes does nothing.
+    fn lies(&self, of: impl FnOnce(Lie) -> bool) -> bool {
+        let number = self.syncs.fetch_add(1, Ordering::Relaxed);
+        self.lie.is_some_and(|lie| matches!(lie, Lie::One(one) if one == number) || of(lie))
     }
 
     /// With so many bytes of it.
@@ -77,7 +88,7 @@ impl Disk for Simulated {
     }
 
     fn sync(&self, file: &Self::File) -> io::Result<()> {
-        if matches!(self.lie, Some(Lie::File)) { Ok(()) } else { file.sync() }
+        if self.lies(|lie| matches!(lie, Lie::File)) { Ok(()) } else { file.sync() }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -89,7 +100,7 @@ impl Disk for Simulated {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        if matches!(self.lie, Some(Lie::Folder)) { Ok(()) } else { self.disk.sync_directory(folder) }
+        if self.lies(|lie| matches!(lie, Lie::Folder)) { Ok(()) } else { self.disk.sync_directory(folder) }
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
