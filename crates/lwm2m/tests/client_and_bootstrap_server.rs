@@ -136,7 +136,8 @@ impl Town {
                 ServerOutput::Transmit(channel, to, bytes) => {
                     self.world.send(self.managements[channel as usize], to, bytes);
                 }
-                ServerOutput::Event(_) | ServerOutput::Answer(..) => {}
+                ServerOutput::Event(_) | ServerOutput::Answer(..) | ServerOutput::Pull(..) | ServerOutput::Fetch(_) => {
+                }
                 ServerOutput::Wait(at, _) => break self.world.set_timer(self.managements[0], at),
             }
         }

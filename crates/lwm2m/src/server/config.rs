@@ -34,6 +34,9 @@ pub struct ServerConfig {
     pub remembered: usize,
     /// Messages that the exchange log holds at most, of together at most 1 MiB; 0 keeps none and costs nothing. Default 500.
     pub log: usize,
+    /// Whether a GET of what is not the registration interface's own is handed out as a
+    /// [`ServerOutput::Fetch`](super::ServerOutput::Fetch); without, it is answered 4.04. Default `false`.
+    pub hosts: bool,
 }
 
 impl Default for ServerConfig {
@@ -48,6 +51,7 @@ impl Default for ServerConfig {
             observations: 1_024,
             remembered: 1_024,
             log: 500,
+            hosts: false,
         }
     }
 }

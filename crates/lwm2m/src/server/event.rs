@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use lapwing_coap::wire::Code;
 
-use super::{Channel, LogEntry, Registration, RequestError, RequestId, Response, Update};
+use super::{Channel, Fetch, LogEntry, Registration, RequestError, RequestId, Response, Update};
 use crate::model::Path;
 
 /// The next thing to do, from [`Server::poll_output`](super::Server::poll_output).
@@ -14,6 +14,12 @@ pub enum ServerOutput<'a> {
     Transmit(Channel, SocketAddr, &'a [u8]),
     /// A request has ended: its answer, or why there is none. Exactly one for every request that was not cancelled.
     Answer(RequestId, Result<Response, RequestError>),
+    /// A block of a [`Request::Push`](super::Request::Push) is wanted: where it begins and how long it is, in bytes.
+    /// [`Server::supply`](super::Server::supply) it. It may go back to 0 when the client asks for smaller blocks.
+    Pull(RequestId, u64, usize),
+    /// Somebody asks for what the caller may have: [`Server::answer_fetch`](super::Server::answer_fetch) it. Only with
+    /// [`ServerConfig::hosts`](super::ServerConfig::hosts).
+    Fetch(Fetch),
     /// Something happened.
     Event(ServerEvent),
     /// Nothing is left to do. Call [`Server::handle_timeout`](super::Server::handle_timeout) at that `elapsed`; `None`

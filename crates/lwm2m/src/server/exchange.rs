@@ -46,7 +46,20 @@ pub(super) struct Prepared {
     content_format: Option<ContentFormat>,
     pub(super) observe: bool,
     body: Vec<u8>,
+    /// How long the payload is that the caller supplies block by block.
+    supplied: Option<u64>,
     pub(super) shape: Shape,
+}
+
+/// Where the payload of a request is while it is sent.
+#[derive(Debug, Clone)]
+pub(super) enum Payload {
+    /// The peer has it.
+    Peer,
+    /// Here, for it is longer than a peer takes in one piece.
+    Held(Arc<[u8]>),
+    /// The caller has it, of so many bytes.
+    Supplied(u64),
 }
 
 impl Prepared {
@@ -70,6 +83,7 @@ impl Prepared {
             content_format: None,
             observe: false,
             body: Vec::new(),
+            supplied: None,
             shape: Shape { path, kind: Kind::Nothing, definition, root: root.into() },
         }
     }
@@ -88,6 +102,16 @@ impl Prepared {
             Request::Write { mode, format, node, .. } => {
                 self.code = if *mode == WriteMode::Replace { Code::PUT } else { Code::POST };
                 self.encode(*format, node)?;
+            }
+            Request::Push { size, .. } => {
+                if *size > Request::LONGEST_PUSH {
+                    return Err(RequestError::Invalid(format!(
+                        "{size} bytes are more than blocks can be numbered for"
+                    )));
+                }
+                self.code = Code::PUT;
+                self.content_format = Some(ContentFormat::OPAQUE);
+                self.supplied = Some(*size);
             }
             Request::Execute { arguments, .. } => {
                 self.code = Code::POST;
@@ -139,9 +163,13 @@ impl Prepared {
         self.accept = format.or(self.accept);
     }
 
-    /// The payload, where it is longer than a peer takes in one piece.
-    pub(super) fn long_body(&self) -> Option<Arc<[u8]>> {
-        (self.body.len() > LONG_BODY).then(|| self.body.as_slice().into())
+    /// Where the payload is while it is sent.
+    pub(super) fn payload(&self) -> Payload {
+        match self.supplied {
+            Some(size) => Payload::Supplied(size),
+            None if self.body.len() > LONG_BODY => Payload::Held(self.body.as_slice().into()),
+            None => Payload::Peer,
+        }
     }
 
     /// Hands the message to `send`.
@@ -164,7 +192,7 @@ fn check_level(request: &Request, path: &Path) -> Result<(), RequestError> {
     let fits = match request {
         Request::Read { .. } | Request::Observe { .. } | Request::CancelObservation { .. } => level != Level::Root,
         Request::Write { node, .. } => matches!(level, Instance | Resource | ResourceInstance) && node.level() == level,
-        Request::Execute { .. } => level == Resource,
+        Request::Push { .. } | Request::Execute { .. } => level == Resource,
         Request::Create { .. } => true,
         Request::Delete { .. } => level == Instance,
         Request::Discover { .. } => matches!(level, Object | Instance | Resource),

@@ -145,21 +145,15 @@ impl Server {
                 }
             }
             Heard::Answer { request, result, goes_on } => self.answered(from, request, result, goes_on),
-            Heard::Wanted { request, offset, length } => self.supply(from, request, offset, length),
+            Heard::Wanted { request, offset, length } => self.wanted(from, request, offset, length),
             Heard::Nothing => {}
         }
     }
 
-    fn supply(&mut self, to: Remote, request: peer::RequestId, offset: u64, length: usize) {
-        let now = self.now.elapsed;
-        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(to) else { return };
-        let Some(body) = owners.get(&request).and_then(|owner| owner.body.as_ref()) else { return };
-        let rest = usize::try_from(offset).ok().and_then(|offset| body.get(offset..)).unwrap_or_default();
-        let (block, after) = rest.split_at(length.min(rest.len()));
-        peer.supply_request(now, request, offset, block, after.is_empty());
-    }
-
     fn serve(&mut self, from: Remote, exchange: ExchangeId, call: Result<Call, Refusal>) {
+        if let Ok(Call::Fetch { path, query }) = call {
+            return self.look_up(from, exchange, path, query);
+        }
         if matches!(call, Ok(Call::Resources)) {
             let reply = Reply::new(Code::CONTENT).content_format(ContentFormat::LINK_FORMAT).body(interface::RESOURCES);
             return self.respond(from, exchange, reply);
@@ -181,7 +175,7 @@ impl Server {
         }
     }
 
-    fn respond(&mut self, to: Remote, exchange: ExchangeId, reply: Reply<'_>) {
+    pub(super) fn respond(&mut self, to: Remote, exchange: ExchangeId, reply: Reply<'_>) {
         if let Some(slot) = self.endpoint.use_slot(to) {
             slot.peer.respond(self.now.elapsed, exchange, reply);
         }
@@ -189,7 +183,7 @@ impl Server {
 
     fn dispatch(&mut self, from: Remote, call: Call) -> Result<Answer, Refusal> {
         match call {
-            Call::Resources => Ok(Answer::new(Code::CONTENT)),
+            Call::Resources | Call::Fetch { .. } => Ok(Answer::new(Code::CONTENT)),
             Call::Register { parameters, links } => self.register(from, parameters, links),
             Call::Update { id, parameters, links } => self.update(from, id, parameters, links),
             Call::Deregister { id } => {

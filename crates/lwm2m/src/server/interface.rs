@@ -16,9 +16,23 @@ pub(super) const RESOURCES: &[u8] = br#"</rd>;rt="core.rd";ct=40"#;
 #[derive(Debug)]
 pub(super) enum Call {
     Resources,
-    Register { parameters: Parameters, links: RegistrationLinks },
-    Update { id: RegistrationId, parameters: Parameters, links: Option<RegistrationLinks> },
-    Deregister { id: RegistrationId },
+    Register {
+        parameters: Parameters,
+        links: RegistrationLinks,
+    },
+    Update {
+        id: RegistrationId,
+        parameters: Parameters,
+        links: Option<RegistrationLinks>,
+    },
+    Deregister {
+        id: RegistrationId,
+    },
+    /// What the caller of the engine may have.
+    Fetch {
+        path: Vec<String>,
+        query: Vec<String>,
+    },
 }
 
 /// Which resource a request is for.
@@ -27,6 +41,7 @@ enum Target {
     Resources,
     Directory,
     Registration(RegistrationId),
+    Other,
 }
 
 impl Target {
@@ -39,7 +54,7 @@ impl Target {
                 Ok(id) => Ok(Target::Registration(id)),
                 Err(_) => Err(Refusal::new(Code::NOT_FOUND, "there is no such registration")),
             },
-            _ => Err(Refusal::new(Code::NOT_FOUND, "there is no such resource")),
+            _ => Ok(Target::Other),
         }
     }
 }
@@ -48,6 +63,7 @@ impl Target {
 pub(super) fn accepts_upload(request: &peer::Request<'_>) -> Result<(), Refusal> {
     match (Target::of(request)?, request.message.code) {
         (Target::Directory | Target::Registration(_), Code::POST) => check_format(request),
+        (Target::Other, _) => Err(no_such_resource()),
         _ => Err(not_allowed()),
     }
 }
@@ -72,8 +88,17 @@ pub(super) fn parse(request: &peer::Request<'_>) -> Result<Call, Refusal> {
             Ok(Call::Update { id, parameters, links })
         }
         (Target::Registration(id), Code::DELETE) => Ok(Call::Deregister { id }),
+        (Target::Other, Code::GET) => {
+            let path = options.uri_path().map(str::to_owned).collect();
+            Ok(Call::Fetch { path, query: options.uri_query().map(str::to_owned).collect() })
+        }
+        (Target::Other, _) => Err(no_such_resource()),
         _ => Err(not_allowed()),
     }
+}
+
+pub(super) fn no_such_resource() -> Refusal {
+    Refusal::new(Code::NOT_FOUND, "there is no such resource")
 }
 
 fn not_allowed() -> Refusal {

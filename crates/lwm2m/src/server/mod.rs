@@ -23,6 +23,7 @@ mod config;
 mod endpoint;
 mod event;
 mod exchange;
+mod hosting;
 mod inbound;
 mod interface;
 mod log;
@@ -52,6 +53,7 @@ pub use self::{
     config::ServerConfig,
     endpoint::{Channel, Identity, Remote},
     event::{Deregistration, ObservationEnd, Reason, ServerEvent, ServerOutput},
+    hosting::{Fetch, FetchId, Part},
     log::{Direction, LogEntry},
     operation::{Content, Request, RequestError, RequestId, Response, WriteMode},
     registration::{NotAnId, Offer, Registration, RegistrationId, Update},
@@ -81,6 +83,9 @@ pub struct Server {
     deadlines: Timers<RequestId>,
     next_request: u64,
     answers: VecDeque<(RequestId, Result<Response, RequestError>)>,
+    /// Blocks of pushes that are wanted.
+    pulls: VecDeque<(RequestId, u64, usize)>,
+    fetches: VecDeque<Fetch>,
     events: VecDeque<ServerEvent>,
     /// What was decrypted last.
     plaintext: Vec<u8>,
@@ -114,6 +119,8 @@ impl Server {
             deadlines: Timers::new(),
             next_request: 0,
             answers: VecDeque::new(),
+            pulls: VecDeque::new(),
+            fetches: VecDeque::new(),
             events: VecDeque::new(),
             plaintext: Vec::new(),
             log: Log::new(config.log),
@@ -154,6 +161,12 @@ impl Server {
         loop {
             if let Some((request, result)) = self.answers.pop_front() {
                 return ServerOutput::Answer(request, result);
+            }
+            if let Some((request, offset, length)) = self.pulls.pop_front() {
+                return ServerOutput::Pull(request, offset, length);
+            }
+            if let Some(fetch) = self.fetches.pop_front() {
+                return ServerOutput::Fetch(fetch);
             }
             if let Some(event) = self.events.pop_front() {
                 return ServerOutput::Event(event);

@@ -59,6 +59,15 @@ pub enum Request {
         /// The content, of the path's level.
         node: Node,
     },
+    /// Write an opaque resource by PUT in blocks that are asked for one by one with
+    /// [`ServerOutput::Pull`](super::ServerOutput::Pull), so that the value is nowhere held. That one asks from some offset on tells
+    /// that the client has taken what is before; the time-out of the request begins anew each time.
+    Push {
+        /// The resource.
+        path: Path,
+        /// How long the value is, in bytes; it is sent as Size1. At most [`Request::LONGEST_PUSH`].
+        size: u64,
+    },
     /// Execute a resource.
     Execute {
         /// The resource.
@@ -97,6 +106,10 @@ pub enum Request {
 }
 
 impl Request {
+    /// The longest value of a [`Request::Push`], in bytes: as many blocks of 1,024 bytes as Block1 can number (RFC 7959 section
+    /// 2.2). A client that asks for smaller blocks takes less.
+    pub const LONGEST_PUSH: u64 = 1024 << 20;
+
     /// What the request is about; of a Create, the object or the instance it names.
     pub fn path(&self) -> Path {
         match self {
@@ -104,6 +117,7 @@ impl Request {
             | Request::Observe { path, .. }
             | Request::CancelObservation { path }
             | Request::Write { path, .. }
+            | Request::Push { path, .. }
             | Request::Execute { path, .. }
             | Request::Delete { path }
             | Request::Discover { path }

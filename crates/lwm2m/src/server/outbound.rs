@@ -6,7 +6,8 @@ use lapwing_coap::peer;
 
 use super::{
     ObservationEnd, Registration, RegistrationId, Remote, Request, RequestError, RequestId, Server, ServerEvent,
-    exchange::{Prepared, Shape},
+    endpoint::Slot,
+    exchange::{Payload, Prepared, Shape},
     observation::Outcome,
 };
 use crate::{Now, model::Path};
@@ -20,8 +21,8 @@ pub(super) struct Owner {
     pub(super) observation: Option<(Arc<str>, Path)>,
     /// How to read what comes.
     pub(super) shape: Shape,
-    /// What is sent, where it is asked for block by block.
-    pub(super) body: Option<Arc<[u8]>>,
+    /// Where what is sent is.
+    pub(super) payload: Payload,
 }
 
 /// Where an open request is.
@@ -30,6 +31,8 @@ pub(super) struct Pending {
     registration: RegistrationId,
     remote: Remote,
     request: peer::RequestId,
+    /// How long it may take; a push, from block to block.
+    timeout: Duration,
 }
 
 impl Server {
@@ -46,11 +49,11 @@ impl Server {
         self.now = now;
         let id = RequestId(self.next_request);
         self.next_request += 1;
-        match self.begin(id, registration, &request) {
+        let timeout = timeout.unwrap_or(self.config.request_timeout);
+        match self.begin(id, registration, &request, timeout) {
             Ok(pending) => {
                 self.pending.insert(id, pending);
-                self.deadlines
-                    .set(id, Some(now.elapsed.saturating_add(timeout.unwrap_or(self.config.request_timeout))));
+                self.deadlines.set(id, Some(now.elapsed.saturating_add(timeout)));
             }
             Err(error) => self.answers.push_back((id, Err(error))),
         }
@@ -62,6 +65,7 @@ impl Server {
         id: RequestId,
         registration: RegistrationId,
         request: &Request,
+        timeout: Duration,
     ) -> Result<Pending, RequestError> {
         let registration = Arc::clone(self.registry.get(registration).ok_or(RequestError::NotRegistered)?);
         let prepared = Prepared::new(&registration, request)?;
@@ -81,7 +85,7 @@ impl Server {
             Request::CancelObservation { path } => self.cancel_actively(id, &registration, *path, prepared)?,
             _ => self.send(remote, &prepared, Owner::of(&prepared, Some(id))).ok_or(RequestError::NotConnected)?,
         };
-        Ok(Pending { registration: registration.id, remote, request: coap })
+        Ok(Pending { registration: registration.id, remote, request: coap, timeout })
     }
 
     /// GET with Observe 1, of the token by which the client notifies. One that is not established is only forgotten, and
@@ -132,12 +136,47 @@ impl Server {
     fn send(&mut self, remote: Remote, prepared: &Prepared, owner: Owner) -> Option<peer::RequestId> {
         let now = self.now.elapsed;
         let slot = self.endpoint.use_slot(remote)?;
-        let request = prepared.send(|outgoing| match &owner.body {
-            Some(body) => slot.peer.request(now, outgoing.streamed_body(Some(body.len() as u64))),
-            None => slot.peer.request(now, outgoing),
+        let request = prepared.send(|outgoing| {
+            let outgoing = match &owner.payload {
+                Payload::Peer => outgoing,
+                Payload::Held(body) => outgoing.streamed_body(Some(body.len() as u64)),
+                Payload::Supplied(size) => outgoing.streamed_body(Some(*size)),
+            };
+            slot.peer.request(now, outgoing)
         });
         slot.owners.insert(request, owner);
         Some(request)
+    }
+
+    /// A block of what is being sent is wanted: of what is held here, or of what the caller has.
+    pub(super) fn wanted(&mut self, to: Remote, request: peer::RequestId, offset: u64, length: usize) {
+        let now = self.now.elapsed;
+        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(to) else { return };
+        match owners.get(&request) {
+            Some(Owner { payload: Payload::Held(body), .. }) => {
+                let rest = usize::try_from(offset).ok().and_then(|offset| body.get(offset..)).unwrap_or_default();
+                let (block, after) = rest.split_at(length.min(rest.len()));
+                peer.supply_request(now, request, offset, block, after.is_empty());
+            }
+            Some(Owner { payload: Payload::Supplied(size), request: Some(id), .. }) => {
+                let length = usize::try_from(size.saturating_sub(offset)).unwrap_or(length).min(length);
+                let Some(pending) = self.pending.get(id) else { return };
+                self.deadlines.set(*id, Some(now.saturating_add(pending.timeout)));
+                self.pulls.push_back((*id, offset, length));
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the bytes of a [`Request::Push`] that [`ServerOutput::Pull`](super::ServerOutput::Pull) asked for, all of them: fewer or more
+    /// end the request with [`RequestError::Failed`]. What was not asked for is ignored. Who cannot give them calls [`Server::cancel`].
+    pub fn supply(&mut self, now: Now, request: RequestId, offset: u64, bytes: &[u8]) {
+        self.now = now;
+        let Some(pending) = self.pending.get(&request).copied() else { return };
+        let Some(Slot { peer, owners, .. }) = self.endpoint.use_slot(pending.remote) else { return };
+        let Some(Owner { payload: Payload::Supplied(size), .. }) = owners.get(&pending.request) else { return };
+        let last = offset.saturating_add(bytes.len() as u64) >= *size;
+        peer.supply_request(now.elapsed, pending.request, offset, bytes, last);
     }
 
     /// Forgets a request: no answer follows, and one that comes is rejected with RST. Tells whether it was open.
@@ -228,6 +267,6 @@ impl Server {
 
 impl Owner {
     fn of(prepared: &Prepared, request: Option<RequestId>) -> Owner {
-        Owner { request, observation: None, shape: prepared.shape.clone(), body: prepared.long_body() }
+        Owner { request, observation: None, shape: prepared.shape.clone(), payload: prepared.payload() }
     }
 }

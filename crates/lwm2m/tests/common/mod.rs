@@ -149,6 +149,9 @@ impl Town {
                 ServerOutput::Transmit(_, to, datagram) => self.world.send(self.address, to, datagram),
                 ServerOutput::Answer(id, result) => drop(self.answers.insert(id, result)),
                 ServerOutput::Event(event) => self.events.push((self.world.now(), event)),
+                other @ (ServerOutput::Pull(..) | ServerOutput::Fetch(_)) => {
+                    panic!("nothing is pushed or hosted: {other:?}")
+                }
                 ServerOutput::Wait(at, _) => return self.world.set_timer(self.address, at),
             }
         }

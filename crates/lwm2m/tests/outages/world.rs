@@ -555,6 +555,7 @@ impl<'a> Test<'a> {
                     let text = format!("{event:?}");
                     self.world.note(self.server_at, text.split(['{', '(']).next().unwrap_or_default().to_owned());
                 }
+                ServerOutput::Pull(..) | ServerOutput::Fetch(_) => {}
                 ServerOutput::Wait(due, _) => return self.world.set_timer(self.server_at, due),
             }
         }

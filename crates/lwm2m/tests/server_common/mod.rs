@@ -13,7 +13,7 @@ use lapwing_coap::{
 use lapwing_lwm2m::{
     Now,
     server::{
-        Channel, RegistrationId, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent,
+        Channel, Fetch, RegistrationId, Request, RequestError, RequestId, Response, Server, ServerConfig, ServerEvent,
         ServerOutput,
     },
 };
@@ -147,6 +147,9 @@ pub struct Bench {
     pub now: Duration,
     pub events: Vec<ServerEvent>,
     pub answers: Vec<(RequestId, Result<Response, RequestError>)>,
+    /// Blocks of pushes that are wanted.
+    pub pulls: Vec<(RequestId, u64, usize)>,
+    pub fetches: Vec<Fetch>,
     pub sent: Vec<(SocketAddr, Msg)>,
     /// What went out of the secure socket.
     pub records: Vec<(SocketAddr, Vec<u8>)>,
@@ -164,8 +167,8 @@ impl Bench {
         configure(&mut config);
         let now = seconds(1_000);
         let server = Server::new(Now::from_elapsed(now), config, [7; 32]);
-        let (events, answers, sent, records) = Default::default();
-        Bench { server, now, events, answers, sent, records, wait: None, next_id: 100 }
+        let (events, answers, pulls, fetches, sent, records) = Default::default();
+        Bench { server, now, events, answers, pulls, fetches, sent, records, wait: None, next_id: 100 }
     }
 
     pub fn now(&self) -> Now {
@@ -179,6 +182,8 @@ impl Bench {
                 ServerOutput::Transmit(Channel::Plain, to, datagram) => self.sent.push((to, Msg::parse(datagram))),
                 ServerOutput::Transmit(Channel::Secure, to, record) => self.records.push((to, record.to_vec())),
                 ServerOutput::Answer(id, result) => self.answers.push((id, result)),
+                ServerOutput::Pull(id, offset, length) => self.pulls.push((id, offset, length)),
+                ServerOutput::Fetch(fetch) => self.fetches.push(fetch),
                 ServerOutput::Event(event) => self.events.push(event),
                 ServerOutput::Wait(at, _) => {
                     self.wait = at;
