@@ -66,6 +66,10 @@ pub(crate) struct ServeOptions {
     /// Where the page and the API are, TCP; port 0 takes any free one. Whoever reaches it manages all clients.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) http: SocketAddr,
+    /// Hosts the files of this folder, for clients to fetch or be sent, and keeps there what is uploaded; made if need be.
+    /// Without it uploaded files are gone with the server.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) bootstrap: BootstrapOptions,
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use lapwing_server::{BindError, Interface, Server};
 
 use crate::args::ServeOptions;
@@ -34,7 +34,11 @@ pub(crate) fn serve(options: ServeOptions) -> Result<(), Failure> {
 /// Binds both sides, or says which flag chooses another address.
 pub(crate) async fn bind(options: &ServeOptions) -> Result<Server, Failure> {
     let secure = &options.secure;
-    let builder = Server::builder().coap(options.coap).coaps(secure.address(options.coap)?).http(options.http);
+    let mut builder = Server::builder().coap(options.coap).coaps(secure.address(options.coap)?).http(options.http);
+    if let Some(folder) = &options.files {
+        let unusable = || format!("the folder of files {} cannot be used", folder.display());
+        builder = builder.files(folder.clone()).with_context(unusable)?;
+    }
     let builder = options.bootstrap.listen(secure.introduce(builder)?)?;
     let mut server = builder.bind().await.map_err(bind_failure)?;
     secure.fill(&mut server)?;

@@ -1,6 +1,6 @@
 //! Both sides of the server, bound and run.
 
-use std::{fmt, future::Future, io, net::SocketAddr};
+use std::{fmt, future::Future, io, net::SocketAddr, path::PathBuf};
 
 use lapwing_dtls::{
     ServerConfig as DtlsConfig,
@@ -13,9 +13,10 @@ use lapwing_lwm2m::server::{
 use tokio::net::TcpListener;
 
 use crate::{
-    BootstrapHandle, Handle,
+    BootstrapHandle, FileLimits, Handle,
     bootstrap::{self, Bootstrap},
     driver::Driver,
+    hosting::{self, Files, Hosting, Transfers},
     http,
     management::{self, Management},
     sockets::Sockets,
@@ -71,6 +72,8 @@ pub struct Builder {
     http: SocketAddr,
     config: ServerConfig,
     bootstrap_config: engine::Config,
+    files: Option<PathBuf>,
+    file_limits: FileLimits,
 }
 
 impl Builder {
@@ -149,6 +152,25 @@ impl Builder {
         self
     }
 
+    /// Where hosted files lie, and stay; made if need be. What is in it is hosted, unless its name is none that could be uploaded.
+    /// Default none: uploaded files are then in a folder of their own below the system's for temporary files, and gone with the
+    /// server.
+    ///
+    /// # Errors
+    /// The folder cannot be made or looked into.
+    pub fn files(mut self, folder: PathBuf) -> io::Result<Builder> {
+        hosting::prepare(&folder)?;
+        self.files = Some(folder);
+        Ok(self)
+    }
+
+    /// How much may be hosted.
+    #[must_use]
+    pub fn file_limits(mut self, limits: FileLimits) -> Builder {
+        self.file_limits = limits;
+        self
+    }
+
     /// Limits and times.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Builder {
@@ -176,7 +198,9 @@ impl Builder {
             }
             None => (None, None),
         };
-        let started = management::start(sockets, self.config, asked);
+        let files = Files::new(self.files, self.file_limits);
+        let hosting = Hosting { files, transfers: Transfers::new(), http };
+        let started = management::start(sockets, self.config, asked, hosting);
         let (driver, handle) = started.map_err(error(Interface::Coap, self.coap))?;
         Ok(Server { driver, bootstrap, handle, listener, http })
     }
@@ -223,6 +247,8 @@ impl Server {
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             config: ServerConfig::default(),
             bootstrap_config: engine::Config::default(),
+            files: None,
+            file_limits: FileLimits::default(),
         }
     }
 

@@ -18,12 +18,22 @@ use lapwing_lwm2m::{
         SecurityInfo, ServerEvent,
     },
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::{BootstrapHandle, Presented};
+use crate::{
+    BootstrapHandle, Presented,
+    hosting::{Held, Hosting},
+};
 
 /// A question about the engine's state.
 pub(crate) type Question = Box<dyn FnOnce(&mut engine::Server, lapwing_lwm2m::Now) + Send>;
+
+/// Where the bytes of a push are, and who hears how many the client has taken.
+#[derive(Debug)]
+pub(crate) struct Supply {
+    pub(crate) file: Held,
+    pub(crate) taken: watch::Sender<u64>,
+}
 
 /// What a [`Handle`] asks of the driver.
 pub(crate) enum Command {
@@ -33,6 +43,8 @@ pub(crate) enum Command {
         request: Request,
         timeout: Option<Duration>,
         answer: oneshot::Sender<Result<Response, RequestError>>,
+        /// What a push is of.
+        supply: Option<Supply>,
     },
     Cancel {
         ticket: u64,
@@ -52,6 +64,7 @@ struct Shared {
     addresses: (SocketAddr, Option<SocketAddr>),
     presented: Presented,
     bootstrap: Option<BootstrapHandle>,
+    hosting: Hosting,
 }
 
 /// A running server, to ask its clients and to hear what happens. Cheap to clone; may be used from any thread.
@@ -69,8 +82,15 @@ impl Handle {
         addresses: (SocketAddr, Option<SocketAddr>),
         presented: Presented,
         bootstrap: Option<BootstrapHandle>,
+        hosting: Hosting,
     ) -> Handle {
-        Handle(Arc::new(Shared { commands, events, log, tickets: AtomicU64::new(0), addresses, presented, bootstrap }))
+        let tickets = AtomicU64::new(0);
+        Handle(Arc::new(Shared { commands, events, log, tickets, addresses, presented, bootstrap, hosting }))
+    }
+
+    /// The files, and what becomes of them.
+    pub(crate) fn hosting(&self) -> &Hosting {
+        &self.0.hosting
     }
 
     /// Where clients register over plain CoAP.
@@ -107,9 +127,31 @@ impl Handle {
         request: Request,
         timeout: Option<Duration>,
     ) -> Result<Response, RequestError> {
+        self.send(registration, request, timeout, None).await
+    }
+
+    /// Writes a file to an opaque resource, as by [`Handle::request`]; `timeout` is how long the client may take for a block.
+    pub(crate) async fn push(
+        &self,
+        registration: RegistrationId,
+        path: Path,
+        supply: Supply,
+        timeout: Option<Duration>,
+    ) -> Result<Response, RequestError> {
+        let request = Request::Push { path, size: supply.file.size() };
+        self.send(registration, request, timeout, Some(supply)).await
+    }
+
+    async fn send(
+        &self,
+        registration: RegistrationId,
+        request: Request,
+        timeout: Option<Duration>,
+        supply: Option<Supply>,
+    ) -> Result<Response, RequestError> {
         let (answer, answered) = oneshot::channel();
         let ticket = self.0.tickets.fetch_add(1, Ordering::Relaxed);
-        let command = Command::Request { ticket, registration, request, timeout, answer };
+        let command = Command::Request { ticket, registration, request, timeout, answer, supply };
         self.0.commands.send(command).map_err(|_| RequestError::Stopped)?;
         let mut guard = CancelOnDrop { handle: self, ticket: Some(ticket) };
         let result = answered.await.unwrap_or(Err(RequestError::Stopped));

@@ -11,6 +11,7 @@ mod bootstrap;
 mod credentials;
 mod driver;
 mod handle;
+mod hosting;
 mod http;
 mod management;
 mod presented;
@@ -21,5 +22,6 @@ pub use self::{
     bootstrap::{BootstrapFileError, BootstrapHandle},
     credentials::CredentialsError,
     handle::{Handle, Subscription},
+    hosting::FileLimits,
     presented::Presented,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
+    body::{Body, to_bytes},
     extract::{Path as Captures, Query, RawQuery, State, rejection::QueryRejection},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,8 +15,9 @@ use serde_json::Value as JsonValue;
 use super::{
     error::ApiError,
     json,
-    operation::{Call, Task},
+    operation::{BODY, Call, Task, path},
     query::{self, Pairs},
+    transfers::Asked,
 };
 use crate::Handle;
 
@@ -40,7 +41,7 @@ pub(super) async fn client(
     pairs: Result<Query<Pairs>, QueryRejection>,
     method: Method,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, ApiError> {
     if ![Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE].contains(&method) {
         return Ok((StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, METHODS)]).into_response());
@@ -50,10 +51,18 @@ pub(super) async fn client(
     let registration = handle.registration(endpoint).await.ok_or_else(|| ApiError::not_registered(endpoint))?;
     // A query that cannot be decoded has no parameters; that of a Write-Attributes is not decoded at all.
     let pairs = pairs.map_or_else(|_| Pairs::new(), |Query(pairs)| pairs);
+    let parts: Vec<&str> = captured("rest").split('/').filter(|part| !part.is_empty()).collect();
+    if let (&Method::POST, [above @ .., verb @ ("push" | "pull")]) = (&method, parts.as_slice()) {
+        let asked = Asked { handle: &handle, registration: &registration, path: path(above)?, pairs: &pairs };
+        return if *verb == "push" { asked.push(&headers, body).await } else { asked.pull().await };
+    }
+    let body = to_bytes(body, BODY)
+        .await
+        .map_err(|_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"))?;
     let call = Call {
         objects: &registration.objects,
         method: &method,
-        parts: captured("rest").split('/').filter(|part| !part.is_empty()).collect(),
+        parts,
         pairs: &pairs,
         query: query.as_deref(),
         content_type: headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()),

@@ -7,6 +7,7 @@ use axum::{
 use lapwing_lwm2m::server::RequestError;
 
 use super::json::NodeError;
+use crate::hosting::FileError;
 
 /// A status with one line of text.
 #[derive(Debug)]
@@ -54,6 +55,17 @@ impl ApiError {
             RequestError::Stopped => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             _ => server(format!("Unexpected exception: {error}")),
         }
+    }
+}
+
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> ApiError {
+        let status = match error {
+            FileError::NotFound => StatusCode::NOT_FOUND,
+            FileError::TooMany(_) | FileError::TooLarge { .. } | FileError::Full => StatusCode::INSUFFICIENT_STORAGE,
+            FileError::Io(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        ApiError::new(status, error.to_string())
     }
 }
 

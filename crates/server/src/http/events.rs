@@ -15,6 +15,7 @@ use super::json as shapes;
 use crate::{
     BootstrapHandle, Handle, Subscription,
     bootstrap::{Told, told},
+    hosting::Transfer,
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ pub(super) async fn events(
         events: handle.subscribe(),
         log: parameters.ep.is_some().then(|| handle.subscribe_log()),
         bootstrap: handle.bootstrap().map(BootstrapHandle::subscribe),
+        transfers: handle.hosting().transfers.subscribe(),
         told: VecDeque::new(),
         endpoint: parameters.ep,
     };
@@ -47,6 +49,7 @@ struct Source {
     events: Subscription<ServerEvent>,
     log: Option<Subscription<Arc<LogEntry>>>,
     bootstrap: Option<Subscription<bootstrap::Event>>,
+    transfers: Subscription<Transfer>,
     /// What is told of the last event of a bootstrap session.
     told: VecDeque<Told>,
     endpoint: Option<String>,
@@ -60,6 +63,7 @@ impl Source {
                 Some(told) => Some((Arc::clone(&told.endpoint), "BSSESSION", shapes::told(&told))),
                 None => tokio::select! {
                     event = self.events.next() => described(&event?),
+                    transfer = self.transfers.next() => transfer.as_ref().map(transferred),
                     entry = next_of(&mut self.log) => logged(entry?.as_ref()),
                     event = next_of(&mut self.bootstrap) => {
                         self.told.extend(told(&event?));
@@ -117,6 +121,10 @@ fn updated(registration: &Registration, update: &Update) -> (Arc<str>, &'static 
         "update": shapes::update(registration, update),
     });
     (registration.endpoint.clone(), "UPDATED", data)
+}
+
+fn transferred(transfer: &Transfer) -> (Arc<str>, &'static str, Json) {
+    (Arc::clone(&transfer.endpoint), "TRANSFER", shapes::transfer(transfer))
 }
 
 fn logged(entry: &LogEntry) -> Option<(Arc<str>, &'static str, Json)> {

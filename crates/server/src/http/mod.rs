@@ -4,13 +4,16 @@ mod bootstrap;
 mod clients;
 mod error;
 mod events;
+mod files;
 mod guard;
 mod info;
 pub(crate) mod json;
 mod operation;
 mod page;
 mod query;
+mod range;
 mod security;
+mod transfers;
 
 use axum::{
     Router,
@@ -20,11 +23,8 @@ use axum::{
     routing::{any, delete, get, put},
 };
 
-use self::error::ApiError;
+use self::{error::ApiError, operation::BODY};
 use crate::Handle;
-
-/// The largest body that is taken: values of this size are pushed by other means.
-const BODY: usize = 1 << 20;
 
 pub(crate) fn router(handle: Handle) -> Router {
     Router::new()
@@ -35,6 +35,11 @@ pub(crate) fn router(handle: Handle) -> Router {
         .route("/api/clients/{endpoint}", any(clients::client))
         .route("/api/clients/{endpoint}/", any(clients::client))
         .route("/api/clients/{endpoint}/{*rest}", any(clients::client))
+        .route("/api/files", get(files::list))
+        .route("/api/files/{name}", put(files::put).delete(files::delete))
+        .route("/files/{name}", get(files::file))
+        .route("/api/transfers", get(transfers::list))
+        .route("/api/transfers/{id}", delete(transfers::cancel))
         .route("/api/objectspecs/{endpoint}", get(info::specs))
         .route("/api/server/endpoint", get(info::endpoints))
         .route("/api/event", get(events::events))

@@ -17,6 +17,9 @@ use super::{
     query::{self, Pairs},
 };
 
+/// The largest body that is taken in one piece: longer values are pushed from files.
+pub(crate) const BODY: usize = 1 << 20;
+
 /// A request to the API, taken apart.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
@@ -203,7 +206,7 @@ impl Call<'_> {
 }
 
 /// A path other than the root.
-fn path(parts: &[&str]) -> Result<Path, ApiError> {
+pub(crate) fn path(parts: &[&str]) -> Result<Path, ApiError> {
     if parts.is_empty() {
         return Err(ApiError::invalid_request("the path is the root, which cannot be asked for"));
     }

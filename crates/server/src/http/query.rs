@@ -13,13 +13,19 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Name and value, decoded, in their order.
 pub(crate) type Pairs = Vec<(String, String)>;
 
-fn first<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
+/// The first value of a parameter.
+pub(crate) fn first<'a>(pairs: &'a Pairs, name: &str) -> Option<&'a str> {
     pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// `timeout`, in whole seconds.
 pub(crate) fn timeout(pairs: &Pairs) -> Duration {
     first(pairs, "timeout").and_then(|seconds| seconds.parse().ok()).map_or(TIMEOUT, Duration::from_secs)
+}
+
+/// `timeout` of what takes its time, if it is given.
+pub(crate) fn patience(pairs: &Pairs) -> Option<Duration> {
+    first(pairs, "timeout").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs)
 }
 
 /// `format`. A name that is none is as if not given.

@@ -7,6 +7,7 @@ mod node;
 mod registration;
 mod security;
 mod spec;
+mod transfer;
 mod value;
 
 pub(crate) use self::{
@@ -17,4 +18,5 @@ pub(crate) use self::{
     registration::{registration, update},
     security::{parse_security, parse_security_body, presented, security},
     spec::object,
+    transfer::transfer,
 };

@@ -13,7 +13,7 @@ use std::{
 
 use lapwing_coap::{
     ContentFormat,
-    wire::{Code, Message, MessageId, MessageType, Token, Writer, option},
+    wire::{Block, Code, Message, MessageId, MessageType, Token, Writer, option},
 };
 use lapwing_lwm2m::{
     definitions, format,
@@ -31,6 +31,8 @@ pub(crate) enum Script {
     Reset,
     /// Says nothing.
     Silence,
+    /// Takes so many blocks of a body, and says nothing to the next.
+    Stall(u32),
 }
 
 /// A request as it came.
@@ -51,6 +53,8 @@ struct Shelf {
     objects: BTreeMap<ObjectId, Instances>,
     scripts: HashMap<(Code, String), Script>,
     asked: Vec<Asked>,
+    /// What has come so far of a body in blocks.
+    body: Vec<u8>,
     /// Reset messages that came, by Message ID.
     resets: Vec<MessageId>,
 }
@@ -80,7 +84,7 @@ impl Device {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(server).unwrap();
         let links = links(&objects);
-        let shelf = Shelf { objects, scripts: HashMap::new(), asked: Vec::new(), resets: Vec::new() };
+        let shelf = Shelf { objects, scripts: HashMap::new(), asked: Vec::new(), body: Vec::new(), resets: Vec::new() };
         let shelf = Arc::new(Mutex::new(shelf));
         let (tell, answers) = mpsc::channel();
         let serving = (socket.try_clone().unwrap(), Arc::clone(&shelf));
@@ -243,9 +247,23 @@ impl Reply {
     }
 }
 
+/// What has become of a body with a block.
+enum Collected {
+    /// It is complete.
+    Whole(Vec<u8>),
+    /// It is not: the answer, if there is one.
+    Part(Option<Vec<u8>>),
+}
+
 impl Shelf {
     fn answer(&mut self, message: &Message<'_>) -> Option<Vec<u8>> {
         let segments: Vec<&str> = message.options.uri_path().collect();
+        let block1 = message.options.block1().unwrap();
+        let payload = match block1.map(|block| self.collect(message, block)) {
+            None => message.payload.to_vec(),
+            Some(Collected::Whole(body)) => body,
+            Some(Collected::Part(answer)) => return answer,
+        };
         let asked = Asked {
             code: message.code,
             path: format!("/{}", segments.join("/")),
@@ -253,7 +271,7 @@ impl Shelf {
             accept: message.options.accept(),
             format: message.options.content_format(),
             observe: message.options.observe(),
-            payload: message.payload.to_vec(),
+            payload,
             token: message.token,
         };
         self.asked.push(asked.clone());
@@ -267,7 +285,7 @@ impl Shelf {
             Some(Script::Answer(code, format, payload)) => {
                 Reply { format: *format, payload: payload.clone(), ..Reply::code(*code) }
             }
-            None => self.act(&asked, segments),
+            None | Some(Script::Stall(_)) => self.act(&asked, segments),
         };
         let mut buffer = Vec::new();
         let code = reply.code.expect("every reply has a code");
@@ -281,8 +299,31 @@ impl Shelf {
         if let Some(format) = reply.format {
             writer.option_uint(option::CONTENT_FORMAT, u32::from(format.0));
         }
+        if let Some(block) = block1 {
+            writer.option_block(option::BLOCK1, block);
+        }
         writer.payload(&reply.payload).finish();
         Some(buffer)
+    }
+
+    /// Takes in a block of a body.
+    fn collect(&mut self, message: &Message<'_>, block: Block) -> Collected {
+        let path = format!("/{}", message.options.uri_path().collect::<Vec<_>>().join("/"));
+        if let Some(Script::Stall(blocks)) = self.scripts.get(&(message.code, path))
+            && block.number >= *blocks
+        {
+            return Collected::Part(None);
+        }
+        // A duplicate is answered as the first one was.
+        self.body.truncate(usize::try_from(block.offset()).unwrap());
+        self.body.extend_from_slice(message.payload);
+        if !block.more {
+            return Collected::Whole(std::mem::take(&mut self.body));
+        }
+        let mut buffer = Vec::new();
+        let mut writer = Writer::new(&mut buffer, MessageType::Ack, Code::CONTINUE, message.id, message.token);
+        writer.option_block(option::BLOCK1, block).finish();
+        Collected::Part(Some(buffer))
     }
 
     fn act(&mut self, asked: &Asked, segments: Vec<&str>) -> Reply {

@@ -56,7 +56,7 @@ impl TestServer {
         TestServer::built(move |builder| builder.bootstrap(free).bootstraps(free))
     }
 
-    fn built(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> TestServer {
+    pub(crate) fn built(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
@@ -101,14 +101,32 @@ impl TestServer {
         if let Err(error) = stream.read_to_end(&mut bytes) {
             assert!(!bytes.is_empty(), "{method} {path}: {error}");
         }
-        Answer::parse(&bytes)
-            .unwrap_or_else(|| panic!("{method} {path}: no answer in {:?}", String::from_utf8_lossy(&bytes)))
+        Answer::parse(bytes).unwrap_or_else(|| panic!("{method} {path}: no answer"))
+    }
+
+    /// A request of which no more than this comes; `None` where there is no answer.
+    pub(crate) fn call_cut_short(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<Answer> {
+        let mut stream = self.send(method, path, headers, body);
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut bytes = Vec::new();
+        // It may be closed without a word.
+        let _ = stream.read_to_end(&mut bytes);
+        Answer::parse(bytes)
     }
 
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.http).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
+        let mut head = format!("{method} {path} HTTP/1.0\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Content-Length") {
+            head += &format!("Content-Length: {}\r\n", body.len());
+        }
         if !headers.iter().any(|(name, _)| *name == "Host") {
             head += &format!("Host: {}\r\n", self.http);
         }
@@ -151,14 +169,16 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) text: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Option<Answer> {
-        let text = String::from_utf8_lossy(bytes);
-        let (head, body) = text.split_once("\r\n\r\n")?;
+    fn parse(mut bytes: Vec<u8>) -> Option<Answer> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let body = bytes.split_off(end + 4);
+        let head = String::from_utf8_lossy(&bytes).trim_end().to_owned();
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Answer { status, head: head.to_owned(), text: body.to_owned() })
+        Some(Answer { status, head, text: String::from_utf8_lossy(&body).into_owned(), body })
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -201,8 +221,11 @@ impl Events {
     /// The next event: its name and its data.
     pub(crate) fn next(&mut self) -> (String, Json) {
         let mut name = String::new();
+        // A stream without events is kept alive.
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let line = self.line();
+            assert!(Instant::now() < deadline, "in vain: an event");
             if let Some(event) = line.strip_prefix("event: ") {
                 event.clone_into(&mut name);
             }
