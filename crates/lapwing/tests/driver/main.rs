@@ -10,6 +10,7 @@ mod observation;
 mod power;
 mod slow_objects;
 mod software;
+mod software_own;
 mod software_package;
 mod software_power;
 mod streamed_receive;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lapwing::ObjectLink;
 use lapwing::definitions::software_management::V1_0;
-use lapwing::objects::software::{Failure, Instance, OpenError, OperationalState, Software, UpdateResult};
+use lapwing::objects::software::{Failure, Instance, OpenError, OperationalState, Software, State, Task, UpdateResult};
 use lapwing::transfer::Cause;
 use lapwing_coap::ContentFormat;
 use lapwing_coap::wire::{Code, option};
@@ -190,6 +190,32 @@ async fn a_pull_goes_on_after_a_restart_with_the_same_login() {
     assert_eq!((calls.len(), calls[0].as_str()), (2, "fetch coap://files.example/a as cook from 0"));
     let from = calls[1].strip_prefix("fetch coap://files.example/a as cook from ").unwrap();
     assert!(from.parse::<u32>().unwrap() >= 64, "{from}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_sees_what_servers_see_and_no_secrets() {
+    let (disk, machine) = world();
+    *machine.file.lock().unwrap() = File { content: vec![5; 640], ..File::default() };
+    let instance = Instance::new(recorder(&disk, &machine)).release("kettle", "0");
+    let software = builder(&machine, instance).open_on(Simulated::new(&disk, None), FOLDER).unwrap();
+    let software = Arc::new(software);
+    let mut scene = Scene::new(Arc::clone(&software)).await;
+    assert!(software.overview(1).is_none());
+    scene.write("/9/0/3", "http://cook:salt@files.example/kettle?key=sugar").await;
+    scene.wait(6 * SECOND).await;
+    let coming = software.overview(0).unwrap();
+    assert_eq!((coming.state, coming.result), (State::DownloadStarted, UpdateResult::Downloading));
+    assert_eq!((coming.release.0.as_str(), coming.release.1.as_str()), ("kettle", "0"));
+    let origin = coming.origin.unwrap();
+    assert!(origin.contains("files.example/kettle"), "{origin}");
+    assert!(!["cook", "salt", "sugar"].iter().any(|secret| origin.contains(secret)), "{origin}");
+    let progress = coming.progress.unwrap();
+    assert_eq!((progress.received % 64, progress.size), (0, Some(640)));
+    scene.wait(20 * SECOND).await;
+    scene.execute("/9/0/4", "").await;
+    let installing = software.overview(0).unwrap();
+    assert_eq!((installing.task, installing.origin, installing.progress), (Some(Task::Install), None, None));
+    assert_eq!(installing.release.1, "Some(5)");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,14 +4,12 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use lapwing::driver::Disk;
 use lapwing::objects::software::package::{Format, PackageError};
-use sha2::{Digest as _, Sha256};
 use sim::disk::explore;
 
 use crate::common::disk::{Lie, Simulated};
+use crate::common::package::package;
 
 const FOLDER: &str = "/software";
 const NAME: &str = "agent";
@@ -20,18 +18,6 @@ const OLD: &[u8] = b"the executable that runs";
 /// More than is read at once, so that it is written in pieces.
 fn executable() -> Vec<u8> {
     (0..150_000_u32).flat_map(|each| each.wrapping_mul(2_654_435_761).to_be_bytes()).collect()
-}
-
-fn package(executable: &[u8], listed: &[u8]) -> Vec<u8> {
-    let hash: String = Sha256::digest(listed).iter().map(|byte| format!("{byte:02x}")).collect();
-    let list = format!("{hash}  {NAME}\n");
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (name, content) in [(NAME, executable), ("checksums.txt", list.as_bytes())] {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(content.len() as u64);
-        archive.append_data(&mut header, name, content).unwrap();
-    }
-    archive.into_inner().unwrap().finish().unwrap()
 }
 
 /// The disk as it is before a package comes.
@@ -49,7 +35,7 @@ fn prepare(disk: &Simulated) -> Result<(), PackageError> {
 
 fn unpack_everywhere(lie: Option<Lie>) {
     let new = executable();
-    let package = package(&new, &new);
+    let package = package(NAME, &new);
     let (prepared, done) = (Cell::new(false), Cell::new(false));
     explore(
         10,
@@ -95,7 +81,7 @@ fn a_full_disk_keeps_the_old_executable_and_nothing_else() {
     prepare(&Simulated::new(&disk, None)).unwrap();
     disk.set_capacity(200_000);
     let new = executable();
-    let package = package(&new, &new);
+    let package = package(NAME, &new);
     let refused = |disk_with| {
         let error = Format::new(NAME).unpack(&package[..], &disk_with, Path::new(FOLDER)).unwrap_err();
         assert!(matches!(error, PackageError::NoSpace), "{error}");

@@ -9,15 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::machine::{Input, Kind, Work};
+use super::machine::{self, Input, Kind, Phase, Work};
 use super::rules::{Kept, job, value};
-use super::{BoxFuture, Failure, Manager, Package, Task, UpdateResult};
+use super::{BoxFuture, Failure, Manager, OperationalState, Package, State, Task, UpdateResult};
 use crate::definitions::software_management as id;
 use crate::driver::Disk;
 use crate::object::{Error, Incoming};
 use crate::objects::keeper::{self, Keeper, Refused, Reject};
 use crate::store::{Store, StoreError};
-use crate::transfer::{self, Login, Source, TransferError};
+use crate::transfer::{self, Login, Progress, Source, TransferError, shown};
 
 /// So often software is looked at while a server observes what it does.
 const LOOK: Duration = Duration::from_secs(30);
@@ -92,6 +92,32 @@ impl fmt::Debug for Instance {
     }
 }
 
+/// What an instance is in, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Overview {
+    /// As the application calls it.
+    pub name: String,
+    /// 9/x/7.
+    pub state: State,
+    /// 9/x/9.
+    pub result: UpdateResult,
+    /// Why something has failed last (9/x/16); empty: nothing has.
+    pub reason: String,
+    /// The name and the version that servers are told (9/x/0, 9/x/1); empty: they are not known.
+    pub release: (String, String),
+    /// 9/x/12.
+    pub active: bool,
+    /// 9/x/21, as it was seen last.
+    pub operational: OperationalState,
+    /// What is being done with it.
+    pub task: Option<Task>,
+    /// Where a package is being fetched from, without what may be secret of it: user, password and query.
+    pub origin: Option<String>,
+    /// How far the download is.
+    pub progress: Option<Progress>,
+}
+
 /// An instance on a disk.
 pub(super) struct Managed<D: Disk> {
     pub(super) keeper: Keeper<Kept, D>,
@@ -147,6 +173,31 @@ impl<D: Disk> Managed<D> {
             id::PACKAGE_SETTINGS => settings.map(Resource::from),
             _ => None,
         }
+    }
+
+    pub(super) fn overview(&self) -> Overview {
+        let progress = self.keeper.meter.progress();
+        let Instance { name, version, .. } = &self.instance;
+        self.keeper.look(|machine| {
+            let release = machine.release();
+            let told = |of: Option<&String>, otherwise: &String| of.unwrap_or(otherwise).clone();
+            let pulls = machine.phase == Phase::Downloading(machine::Source::Pull);
+            Overview {
+                name: self.keeper.rules.file.clone(),
+                state: machine.state(),
+                result: machine.result,
+                reason: machine.reason.clone(),
+                release: (
+                    told(release.and_then(|release| release.name.as_ref()), name),
+                    told(release.and_then(|release| release.version.as_ref()), version),
+                ),
+                active: machine.is_active(),
+                operational: machine.operational,
+                task: machine.task,
+                origin: pulls.then(|| shown(&machine.uri)),
+                progress,
+            }
+        })
     }
 
     /// Whether to look from time to time what the software does.

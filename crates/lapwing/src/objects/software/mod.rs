@@ -53,7 +53,7 @@ use std::io::{self, Read as _};
 
 use sha2::{Digest as _, Sha256};
 
-pub use self::instance::Instance;
+pub use self::instance::{Instance, Overview};
 pub use self::manager::{Failure, Job, Manager, Package, Release, Task};
 pub use self::object::{Builder, OpenError, Software};
 pub use crate::object::BoxFuture;

@@ -10,16 +10,16 @@ use std::time::Duration;
 use lapwing_lwm2m::client::Arguments;
 use lapwing_lwm2m::model::{InstanceId, ObjectDefinition, Path, Resource, ResourceId, Value};
 
-use super::instance::{Instance, Managed, Workers};
+use super::Task;
+use super::instance::{Instance, Managed, Overview, Workers};
 use super::machine::{Input, Password, Settings};
 use super::rules::Kept;
-use super::{State, Task, UpdateResult};
 use crate::definitions::software_management as id;
 use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
 use crate::objects::keeper::Rules as _;
 use crate::store::{Store, StoreError};
-use crate::transfer::{Progress, Source};
+use crate::transfer::Source;
 
 /// Object 9 on a disk. It needs a tokio runtime around it, from [`Builder::open`] on.
 pub struct Software<D: Disk = FileSystem> {
@@ -141,15 +141,9 @@ fn is_name(name: &str) -> bool {
 }
 
 impl<D: Disk> Software<D> {
-    /// The state and the result of an instance; `None` where there is none.
-    pub fn state(&self, instance: InstanceId) -> Option<(State, UpdateResult)> {
-        let entry = self.instances.get(&instance)?;
-        Some(entry.managed.keeper.look(|machine| (machine.state(), machine.result)))
-    }
-
-    /// How far the download of an instance is; `None` while there is none.
-    pub fn progress(&self, instance: InstanceId) -> Option<Progress> {
-        self.instances.get(&instance)?.managed.keeper.meter.progress()
+    /// What an instance is in; `None` where there is none.
+    pub fn overview(&self, instance: InstanceId) -> Option<Overview> {
+        Some(self.instances.get(&instance)?.managed.overview())
     }
 
     fn managed(&self, instance: InstanceId) -> Result<&Arc<Managed<D>>> {

@@ -10,6 +10,7 @@ use super::{Job, State, Task, record};
 use crate::definitions::software_management as id;
 use crate::object::Changes;
 use crate::objects::keeper::{Reject, Rules};
+use crate::transfer::shown;
 
 /// One instance's.
 pub(super) struct Kept {
@@ -126,8 +127,9 @@ impl Kept {
         }
         match after.state() {
             State::DownloadStarted if after.uri.is_empty() => tracing::info!("{name}: a server pushes a package"),
-            // The address is said when something comes from there: it may hold a password.
-            State::DownloadStarted => tracing::info!("{name}: a server wants a package fetched"),
+            State::DownloadStarted => {
+                tracing::info!("{name}: a server wants the package at {} fetched", shown(&after.uri));
+            }
             State::Downloaded => {
                 let length = after.package.map_or(0, |package| package.length);
                 tracing::info!("{name}: a package of {length} bytes has come, and is being verified");

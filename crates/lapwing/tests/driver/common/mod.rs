@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod disk;
 pub(crate) mod firmware;
 pub(crate) mod network;
+pub(crate) mod package;
 pub(crate) mod scene;
 pub(crate) mod software;
 
