@@ -34,13 +34,15 @@ const OLD: &[u8] = b"the program that runs";
 const NEW: &[u8] = b"the program that is to run";
 const SOON: Duration = Duration::from_secs(20);
 
+/// What was begun, each time.
+type Begun = Arc<Mutex<Vec<Task>>>;
+
 /// What the world outside of the disk knows.
 #[derive(Default)]
 struct Seen {
     /// The executables are in place.
     prepared: bool,
-    /// What was begun, each time.
-    begun: Arc<Mutex<Vec<Task>>>,
+    begun: Begun,
     /// The last block was acknowledged.
     pushed: bool,
     /// The Execute of Install was, and its success was shown.
@@ -65,7 +67,7 @@ fn sha256(content: &[u8]) -> [u8; 32] {
 struct Own {
     disk: sim::Disk,
     lie: Option<Lie>,
-    begun: Arc<Mutex<Vec<Task>>>,
+    begun: Begun,
     end: Arc<Notify>,
     /// It has registered.
     stays: watch::Receiver<bool>,
@@ -163,9 +165,9 @@ struct Life {
 
 impl Life {
     /// It starts, and registers.
-    async fn begin(disk: &sim::Disk, lie: Option<Lie>, running: &[u8], seen: &Seen) -> Result<Self, String> {
+    async fn begin(disk: &sim::Disk, lie: Option<Lie>, running: &[u8], begun: &Begun) -> Result<Self, String> {
         let (end, stays) = (Arc::new(Notify::new()), watch::Sender::new(false));
-        let begun = Arc::clone(&seen.begun);
+        let begun = Arc::clone(begun);
         let own = Own { disk: disk.clone(), lie, begun, end: Arc::clone(&end), stays: stays.subscribe() };
         let builder = Software::builder().instance(0, "own", Instance::own(own, sha256(running)));
         let software = builder.open_on(Simulated::new(disk, lie), STATE).map_err(|error| error.to_string())?;
@@ -197,12 +199,13 @@ impl Life {
 /// What comes of an update; `broken`: the new program does not register.
 fn update(disk: &sim::Disk, broken: bool, lie: Option<Lie>, seen: &RefCell<Seen>) -> Result<(), String> {
     *seen.borrow_mut() = Seen::default();
+    let begun = Arc::clone(&seen.borrow().begun);
     let text = |error: io::Error| error.to_string();
     disk.create_directory("/run").and_then(|()| disk.create_directory(UPDATES)).map_err(text)?;
     write(disk, RUN, OLD).and_then(|()| disk.sync_directory("/")).map_err(text)?;
     seen.borrow_mut().prepared = true;
     in_virtual_time(async {
-        let mut life = Life::begin(disk, lie, OLD, &seen.borrow()).await?;
+        let mut life = Life::begin(disk, lie, OLD, &begun).await?;
         life.stay().map_err(text)?;
         let package = package(NAME, NEW);
         let blocks: Vec<&[u8]> = package.chunks(64).collect();
@@ -229,12 +232,12 @@ fn update(disk: &sim::Disk, broken: bool, lie: Option<Lie>, seen: &RefCell<Seen>
         let running = start(disk).map_err(text)?;
         if broken {
             roll_back(disk).map_err(text)?;
-            let mut life = Life::begin(disk, lie, OLD, &seen.borrow()).await?;
+            let mut life = Life::begin(disk, lie, OLD, &begun).await?;
             assert_eq!(life.shown().await, ["3", "58", "0"]);
             life.scene.kill().await;
             return Ok(());
         }
-        let mut life = Life::begin(disk, lie, &running, &seen.borrow()).await?;
+        let mut life = Life::begin(disk, lie, &running, &begun).await?;
         life.stay().map_err(text)?;
         life.scene.wait(SOON).await;
         let found = life.shown().await;
@@ -258,7 +261,7 @@ fn judge(disk: &sim::Disk, broken: bool, crash: Crash, seen: &Seen) {
         running = start(disk).unwrap();
     }
     let found = in_virtual_time(async {
-        let mut life = Life::begin(disk, None, &running, seen).await.unwrap();
+        let mut life = Life::begin(disk, None, &running, &seen.begun).await.unwrap();
         life.stay().unwrap();
         life.scene.wait(SOON).await;
         let found = life.shown().await;
