@@ -11,6 +11,7 @@ use lapwing_gateway::config::{self, Secret, Version};
 use lapwing_lwm2m::model::Path;
 
 use crate::bootstrap::BootstrapOptions;
+use crate::manage::update::{FirmwareVerb, SoftwareVerb, UpdateOptions};
 use crate::secure::SecureOptions;
 
 /// LwM2M for Linux gateways: the agent, a development server, and tools to manage clients through it.
@@ -49,7 +50,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  lapwing serve --coap 0.0.0.0:5683\n  lapwing serve --psk gateway-7,gateway-7,psk.hex"
     )]
     Serve(ServeOptions),
-    /// Say what the agent of this machine does: its registrations, its versions.
+    /// Say what the agent of this machine does: its registrations, its versions, what an update is in.
     #[command(after_help = "Examples:\n  lapwing status\n  lapwing status --json --socket /run/lapwing/4711.sock\n\n\
         Exit code 0: an agent has answered, whatever it says. Where several run, all are shown; with --json, a line each.")]
     Status(StatusOptions),
@@ -289,6 +290,32 @@ pub(crate) enum Verb {
         /// End after so many values, the first one included.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         count: Option<u32>,
+    },
+    /// Update the firmware (object 5), and wait for how that ends.
+    #[command(after_help = "Examples:\n  lapwing manage firmware push image.swu --update\n  \
+        lapwing manage firmware pull https://example.com/image.swu\n  lapwing manage firmware pull image.swu --scheme http\n  \
+        lapwing manage firmware update\n\n\
+        Exit code 0: what was asked for has come about: the package is there, or with --update and `update` the update has succeeded. \
+        On a terminal a bar shows how far a transfer is, elsewhere lines do; with --json, documents: \
+        `transfer` as the API has it, `state` and `result` of the object, and `done`.")]
+    Firmware {
+        #[command(flatten)]
+        options: UpdateOptions,
+        #[command(subcommand)]
+        verb: FirmwareVerb,
+    },
+    /// Update software (object 9), and wait for how that ends.
+    #[command(after_help = "Examples:\n  lapwing manage software push package.tgz --activate\n  \
+        lapwing manage software pull https://example.com/package.tgz --instance 1\n  lapwing manage software install\n\n\
+        Exit codes and output are as those of `lapwing manage firmware`.")]
+    Software {
+        #[command(flatten)]
+        options: UpdateOptions,
+        /// Which instance of object 9; needed when there is more than one.
+        #[arg(long, value_name = "ID", global = true)]
+        instance: Option<u16>,
+        #[command(subcommand)]
+        verb: SoftwareVerb,
     },
     /// Write notification attributes: pmin, pmax (seconds), gt, lt, st.
     #[command(after_help = "Example: lapwing manage attributes /3/0/13 pmin=10 pmax=60")]

@@ -33,6 +33,14 @@ impl Progress {
         let rate = self.rate.filter(|rate| *rate > 0).map(|rate| format!("  {}/s", size_of(rate))).unwrap_or_default();
         format!("{}{}{of}{rate}", bar.unwrap_or_default(), size_of(self.bytes))
     }
+
+    /// `1048576 of 4194304 bytes (25 %)`
+    pub(crate) fn exact(self) -> String {
+        match (self.size, self.percent()) {
+            (Some(size), Some(percent)) => format!("{} of {size} bytes ({percent} %)", self.bytes),
+            _ => format!("{} bytes", self.bytes),
+        }
+    }
 }
 
 /// A number of bytes in the unit that fits it, in two digits at least.
@@ -60,11 +68,15 @@ mod tests {
     fn a_bar_shows_what_is_known() {
         let quarter = progress(1 << 20, Some(4 << 20), Some(100_000));
         assert_eq!(quarter.bar(), "[######------------------]  25 %  1.0 MiB of 4.0 MiB  98 KiB/s");
+        assert_eq!(quarter.exact(), "1048576 of 4194304 bytes (25 %)");
         assert_eq!(
             progress(5 << 20, Some(4 << 20), None).bar(),
             format!("[{}] 100 %  5.0 MiB of 4.0 MiB", "#".repeat(24))
         );
-        assert_eq!(progress(7, None, Some(0)).bar(), "7 B");
+        assert_eq!(
+            (progress(7, None, Some(0)).bar(), progress(7, None, None).exact()),
+            ("7 B".into(), "7 bytes".into())
+        );
         assert_eq!(progress(0, Some(0), None).percent(), Some(100));
         assert_eq!(progress(u64::MAX, Some(u64::MAX), None).percent(), Some(100));
     }

@@ -1,5 +1,6 @@
 //! HTTP to the server's API.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
@@ -62,6 +63,25 @@ impl Api {
     pub(super) fn delete(&self, path: &str) -> anyhow::Result<Json> {
         let request = self.agent.delete(self.url(path, None));
         self.json(request.config().timeout_global(self.patience()).build().call())
+    }
+
+    /// Has the server ask a client.
+    pub(super) fn ask(&self, path: &str, query: &str) -> anyhow::Result<Json> {
+        let request = self.agent.post(self.url(path, Some(query)));
+        self.json(request.config().timeout_global(self.patience()).build().send_empty())
+    }
+
+    /// Sends a file, however long that takes.
+    pub(super) fn upload(&self, method: &str, path: &str, file: File) -> anyhow::Result<Json> {
+        let url = format!("{}{path}", self.base);
+        let request = if method == "PUT" { self.agent.put(url) } else { self.agent.post(url) };
+        self.json(request.content_type("application/octet-stream").send(file))
+    }
+
+    /// Removes something of the server's own.
+    pub(super) fn forget(&self, path: &str) -> anyhow::Result<()> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        self.answered(request.config().timeout_global(Some(MARGIN)).build().call()).map(drop)
     }
 
     /// Cancels an observation at the client.

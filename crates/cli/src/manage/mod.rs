@@ -5,6 +5,7 @@ mod content;
 mod observe;
 mod render;
 mod spec;
+pub(crate) mod update;
 
 use anyhow::{anyhow, bail};
 use lapwing_lwm2m::model::{Level, Path};
@@ -25,7 +26,11 @@ pub(crate) fn manage(options: ManageOptions) -> Result<(), Failure> {
     }
     let endpoint = choose(&api, options.endpoint)?;
     let client = Client { api, endpoint, json: options.json };
-    client.perform(options.verb)
+    match options.verb {
+        Verb::Firmware { options, verb } => update::firmware(client, verb, &options),
+        Verb::Software { options, instance, verb } => update::software(client, instance, verb, &options),
+        verb => client.perform(verb),
+    }
 }
 
 /// The client that is meant: the named one, or the only one.
@@ -57,7 +62,7 @@ struct Client {
 impl Client {
     fn perform(&self, verb: Verb) -> Result<(), Failure> {
         match verb {
-            Verb::Clients => Ok(()),
+            Verb::Clients | Verb::Firmware { .. } | Verb::Software { .. } => Ok(()),
             Verb::Read { path, format } => {
                 let format = format.map(|format| format!("format={}", format.to_uppercase()));
                 let answer = self.api.get_of(&self.url(&path, ""), format.as_deref())?;
@@ -115,7 +120,12 @@ impl Client {
         } else if success {
             print(&text(&self.specs()?));
         }
-        if success {
+        self.accepted(path, answer)
+    }
+
+    /// An error of the client is one of this command.
+    fn accepted(&self, path: Path, answer: &Json) -> Result<(), Failure> {
+        if answer["success"].as_bool() == Some(true) {
             return Ok(());
         }
         let reason = answer["errormessage"].as_str().filter(|reason| !reason.is_empty());

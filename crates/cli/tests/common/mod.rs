@@ -117,6 +117,10 @@ impl Running {
         eventually(|| self.stderr().contains(text), || format!("{text:?} in {:?}", self.stderr()));
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
