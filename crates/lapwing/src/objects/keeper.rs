@@ -177,6 +177,32 @@ impl<R: Rules, D: Disk> Keeper<R, D> {
         self.take_turn(input).await
     }
 
+    /// The same with what is worth nothing when it cannot be stored: then `lost` has happened.
+    pub(super) async fn take_or(
+        &self,
+        input: R::Input,
+        lost: impl FnOnce(&StoreError) -> R::Input + Send,
+    ) -> Result<Option<R::Work>, Refused> {
+        let taken = self.take(input).await;
+        if let Err(Refused::Store(error)) = &taken {
+            self.news(lost(error)).await;
+        }
+        taken
+    }
+
+    /// The same with news from the background.
+    pub(super) async fn news(&self, input: R::Input) -> Option<R::Work> {
+        match self.take(input).await {
+            Ok(work) => work,
+            // It was reset or cancelled meanwhile.
+            Err(Refused::Rejected(Reject::Outdated)) => None,
+            Err(refused) => {
+                tracing::error!(?refused, "{}: news that could not be taken", self.rules.name());
+                None
+            }
+        }
+    }
+
     /// The same with what begins the download of a pushed package, and then its file.
     pub(super) async fn begin_push(
         &self,

@@ -1,30 +1,22 @@
-//! The machine with its record, its file and its observers.
+//! The machine as it is kept, and what is done with a package.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use lapwing_lwm2m::model::{ObjectDefinition, Value};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
 
-use super::machine::{Image, Input, Machine, Reject, Work};
+use super::machine::{Image, Input, Machine, Work};
 use super::{Builder, Installer, Package, Severity, State, Update, UpdateResult, path, record, worker};
 use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, unix_time};
 use crate::object::{Changes, Error};
+use crate::objects::keeper::{Keeper, Order, Reject, Rules};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Body, BodyError, Digest, Meter, Place, Source, TransferError, shown};
-
-/// The name of the record.
-const RECORD: &str = "state";
-/// The name of the file with the package.
-const IMAGE: &str = "image";
+use crate::transfer::{Digest, Source, TransferError, shown};
 
 /// Whether an update of this severity is to be put off.
 pub(super) type Deferral = Box<dyn Fn(Severity) -> bool + Send + Sync>;
-
-/// What the worker is to do, and after which delay.
-pub(super) type Order = (Duration, Work);
 
 pub(super) struct Core<D: Disk> {
     pub(super) definition: &'static ObjectDefinition,
@@ -32,131 +24,19 @@ pub(super) struct Core<D: Disk> {
     pub(super) deferral: Option<Deferral>,
     /// Fetches packages, where that is wanted.
     pub(super) source: Option<Box<dyn Source>>,
-    store: Arc<Store<D>>,
-    /// Where the package is.
-    pub(super) place: Arc<Place<D>>,
-    pub(super) meter: Meter,
-    /// What is stored.
-    machine: Mutex<Machine>,
-    changes: Mutex<Option<Changes>>,
-    orders: UnboundedSender<Order>,
-    /// Whoever moves the machine on, until that is stored.
-    turn: tokio::sync::Mutex<()>,
-}
-
-/// Why the machine did not move on.
-#[derive(Debug)]
-pub(super) enum Refused {
-    Rejected(Reject),
-    /// What it would be could not be stored.
-    Store(StoreError),
-}
-
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Rejected(Reject::BadRequest) => Error::bad_request("not in this state of the firmware update"),
-            Refused::Rejected(Reject::NotAllowed) => Error::MethodNotAllowed,
-            Refused::Rejected(Reject::Outdated) => Error::Incomplete,
-            Refused::Store(error) => Error::internal(error.to_string()),
-        }
-    }
+    pub(super) keeper: Keeper<Kept, D>,
 }
 
 impl<D: Disk> Core<D> {
     /// The object as it was left, in this folder of a disk. Blocks.
-    pub(super) fn load(store: Store<D>, builder: Builder, orders: UnboundedSender<Order>) -> Result<Self, StoreError> {
-        let found = match store.load(RECORD) {
-            Ok(Some(found)) if found.version == record::VERSION => record::decode(&found.content),
-            Ok(Some(_)) => None,
-            Ok(None) => Some(Machine::default()),
-            Err(StoreError::Damaged { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let left = found.unwrap_or_else(|| {
-            tracing::error!("the record of the firmware update cannot be read: it begins anew");
-            Machine::default()
-        });
-        let store = Arc::new(store);
-        let place = Place::new(Arc::clone(&store), IMAGE);
-        let at = |error| StoreError::Disk { path: place.path(), error };
-        let length = place.length().map_err(at)?;
-        let mut machine = left.clone();
-        if let Ok((next, work)) = left.step(unix_time(), Input::Started(length)) {
-            if let Some(work) = work {
-                // The caller has the other end.
-                let _ = orders.send((Duration::ZERO, work));
-            }
-            machine = next;
-        }
-        if machine != left {
-            store.save(RECORD, record::VERSION, &record::encode(&machine))?;
-            log(&left, &machine);
-        }
-        if !machine.needs_file() {
-            place.discard_now().map_err(|error| at(std::io::Error::other(error)))?;
-        }
+    pub(super) fn load(
+        store: Store<D>,
+        builder: Builder,
+        orders: UnboundedSender<Order<Work>>,
+    ) -> Result<Self, StoreError> {
+        let keeper = Keeper::load(Arc::new(store), Kept, orders, Input::Started)?;
         let Builder { installer, definition, deferral, source } = builder;
-        let (machine, changes, turn) = (Mutex::new(machine), Mutex::default(), tokio::sync::Mutex::default());
-        let meter = Meter::new("firmware");
-        Ok(Self { definition, installer, deferral, source, store, place, meter, machine, changes, orders, turn })
-    }
-
-    /// The machine as it is stored.
-    pub(super) fn machine(&self) -> Machine {
-        lock(&self.machine).clone()
-    }
-
-    pub(super) fn watch(&self, changes: Changes) {
-        *lock(&self.changes) = Some(changes);
-    }
-
-    /// Has the worker do this in a while, instead of what it does.
-    pub(super) fn order(&self, delay: Duration, work: Work) {
-        // The worker ends with the object.
-        let _ = self.orders.send((delay, work));
-    }
-
-    /// Moves the machine on: stored, then seen, then done. What is to be done besides installing has been ordered then.
-    pub(super) async fn take(&self, input: Input) -> Result<Option<Work>, Refused> {
-        let _turn = self.turn.lock().await;
-        self.take_turn(input).await
-    }
-
-    async fn take_turn(&self, input: Input) -> Result<Option<Work>, Refused> {
-        let before = self.machine();
-        // What has happened outside is no less true when it cannot be stored.
-        let happened = matches!(input, Input::Lost(..) | Input::Ended(..));
-        let (after, work) = before.step(unix_time(), input).map_err(Refused::Rejected)?;
-        if after != before
-            && let Err(error) = self.save(&after).await
-        {
-            tracing::error!(%error, "the state of the firmware update could not be stored");
-            if !happened {
-                return Err(Refused::Store(error));
-            }
-        }
-        if before.needs_file()
-            && !after.needs_file()
-            && let Err(error) = self.place.discard().await
-        {
-            // Then it is removed after the next start.
-            tracing::warn!(%error, "a firmware package could not be removed");
-        }
-        *lock(&self.machine) = after.clone();
-        self.publish(&before, &after);
-        if let Some(work) = work.filter(|work| *work != Work::Install) {
-            self.order(Duration::ZERO, work);
-        }
-        Ok(work)
-    }
-
-    /// Begins the download of a pushed package: its number and its file.
-    pub(super) async fn begin_push(&self, size: Option<u64>) -> Result<(u64, Result<Body<D>, BodyError>), Refused> {
-        // Until the file is there, nobody else may begin or discard one.
-        let _turn = self.turn.lock().await;
-        self.take_turn(Input::Push).await?;
-        Ok((self.machine().serial, self.place.create(size).await))
+        Ok(Self { definition, installer, deferral, source, keeper })
     }
 
     /// What has come of a download: a package, whole and synced, or nothing. If the installer does not want it, the server sees that in the
@@ -170,13 +50,14 @@ impl<D: Disk> Core<D> {
                 (Input::Lost(serial, result), Some(error))
             }
         };
-        let taken = self.take(input).await;
+        let lost = |_: &StoreError| Input::Lost(serial, UpdateResult::UpdateFailed);
+        let taken = self.keeper.take_or(input, lost).await;
         if let Some(error) = failed {
             // It may have been reset or cancelled meanwhile.
             return Err(error.into());
         }
         if let Some(Work::Install) = taken? {
-            self.order(worker::LEAVE, Work::Install);
+            self.keeper.order(worker::LEAVE, Work::Install);
         }
         Ok(())
     }
@@ -195,24 +76,63 @@ impl<D: Disk> Core<D> {
     /// What the installer is told of a package.
     pub(super) fn update(&self, number: u64, image: &Image) -> Update {
         let Image { digest, .. } = image;
-        Update { number, image: self.place.path(), length: digest.length, sha256: digest.sha256 }
+        Update { number, image: self.keeper.place.path(), length: digest.length, sha256: digest.sha256 }
+    }
+}
+
+/// By which rules it is kept.
+pub(super) struct Kept;
+
+impl Rules for Kept {
+    type Machine = Machine;
+    type Input = Input;
+    type Work = Work;
+
+    const VERSION: u16 = record::VERSION;
+
+    fn name(&self) -> &str {
+        "firmware"
     }
 
-    async fn save(&self, machine: &Machine) -> Result<(), StoreError> {
-        let (store, content) = (Arc::clone(&self.store), record::encode(machine));
-        let saved = spawn_blocking(move || store.save(RECORD, record::VERSION, &content)).await;
-        saved.unwrap_or_else(|error| {
-            Err(StoreError::Disk { path: self.store.path(RECORD), error: std::io::Error::other(error) })
-        })
+    fn files(&self) -> (String, String) {
+        ("state".to_owned(), "image".to_owned())
     }
 
-    /// Tells the observers what has changed, the result before the state: whoever sees the state reads the result at once.
-    fn publish(&self, before: &Machine, after: &Machine) {
+    fn initial(&self) -> Machine {
+        Machine::default()
+    }
+
+    fn encode(&self, machine: &Machine) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(record::encode(machine))
+    }
+
+    fn decode(&self, content: &[u8]) -> Option<Machine> {
+        record::decode(content)
+    }
+
+    fn step(&self, machine: &Machine, input: Input) -> Result<(Machine, Option<Work>), Reject> {
+        machine.step(unix_time(), input)
+    }
+
+    fn has_happened(&self, input: &Input) -> bool {
+        matches!(input, Input::Lost(..) | Input::Ended(..))
+    }
+
+    fn needs_package(&self, machine: &Machine) -> bool {
+        machine.needs_file()
+    }
+
+    /// An installation may reboot.
+    fn is_for_later(&self, work: &Work) -> bool {
+        *work == Work::Install
+    }
+
+    fn tell(&self, before: &Machine, after: &Machine, changes: Option<&Changes>) {
         let (old, new) = (before.state(), after.state());
         if (old, before.result) != (new, after.result) {
             log(before, after);
         }
-        let Some(changes) = lock(&self.changes).clone() else { return };
+        let Some(changes) = changes else { return };
         if before.changed != after.changed
             && let Some(time) = after.changed.and_then(|seconds| i64::try_from(seconds).ok())
         {
@@ -252,8 +172,4 @@ fn log(before: &Machine, after: &Machine) {
         (_, State::Idle) if result.is_failure() => tracing::error!("firmware: {result}"),
         (_, State::Idle) => tracing::info!("firmware: {result}"),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 //! Whoever calls it stores the new machine before anything of it is seen or done.
 
 use super::{Failure, Installed, Package, Severity, State, UpdateResult};
+use crate::objects::keeper::Reject;
 use crate::transfer::Digest;
 
 /// All of the object that outlives the process.
@@ -94,17 +95,6 @@ pub(super) enum Input {
     Cancel,
     /// The process has started; with the length of the file where the package lies, if there is one.
     Started(Option<u64>),
-}
-
-/// Why an input is refused: nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reject {
-    /// What it brings cannot be taken in this state: 4.00.
-    BadRequest,
-    /// It cannot be done in this state: 4.05.
-    NotAllowed,
-    /// It is news of a download or an update that is over.
-    Outdated,
 }
 
 /// What is to be done in the background from now on, instead of what was being done.

@@ -57,6 +57,7 @@ use self::machine::{Input, Settings, Work};
 use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
+use crate::objects::keeper;
 use crate::store::{Store, StoreError};
 use crate::transfer::{Progress, Scheme, Source, receive, shown};
 
@@ -236,7 +237,11 @@ impl Builder {
         let offered = |resource: &ResourceId| *resource != id::MAXIMUM_DEFER_PERIOD || self.deferral.is_some();
         let resources = self.definition.resources.iter().map(|resource| resource.id).filter(offered).collect();
         let core = Arc::new(Core::load(store, self, orders)?);
-        let worker = tokio::spawn(worker::run(Arc::clone(&core), ordered)).abort_handle();
+        let worker = Arc::clone(&core);
+        let work = keeper::work(ordered, move |work| -> BoxFuture<'static, ()> {
+            Box::pin(worker::perform(Arc::clone(&worker), work))
+        });
+        let worker = tokio::spawn(work).abort_handle();
         Ok(Firmware { core, resources, worker, _held: held })
     }
 }
@@ -250,29 +255,29 @@ impl<D: Disk> Drop for Firmware<D> {
 impl<D: Disk> Firmware<D> {
     /// The state and the result.
     pub fn state(&self) -> (State, UpdateResult) {
-        let machine = self.core.machine();
+        let machine = self.core.keeper.machine();
         (machine.state(), machine.result)
     }
 
     /// How far the download is; `None` while there is none.
     pub fn progress(&self) -> Option<Progress> {
-        self.core.meter.progress()
+        self.core.keeper.meter.progress()
     }
 
     /// Where a package is being fetched from, without what may be secret of it: user, password and query. `None` while none is.
     pub fn origin(&self) -> Option<String> {
-        let machine = self.core.machine();
+        let machine = self.core.keeper.machine();
         (machine.phase == machine::Phase::Downloading(machine::Source::Pull)).then(|| shown(&machine.uri))
     }
 
     /// The package that is there, or is being installed, and its length in bytes.
     pub fn package(&self) -> Option<(Package, u64)> {
-        let machine = self.core.machine();
+        let machine = self.core.keeper.machine();
         machine.image().map(|image| (image.package.clone(), image.digest.length))
     }
 
     fn value(&self, resource: ResourceId) -> Option<Resource> {
-        let machine = self.core.machine();
+        let machine = self.core.keeper.machine();
         let package = machine.image().map(|image| &image.package);
         Some(match resource {
             id::PACKAGE_URI => machine.uri.as_str().into(),
@@ -294,12 +299,12 @@ impl<D: Disk> Firmware<D> {
 
     /// What a request writes, as what happens to the machine.
     fn inputs(&self, set: &WriteSet) -> Result<Vec<Input>> {
-        let mut settings = self.core.machine().settings;
+        let mut settings = self.core.keeper.machine().settings;
         let mut inputs = Vec::new();
         if set.replaced().next().is_some() {
             settings = machine::Machine::default().settings;
         }
-        let before = self.core.machine().settings;
+        let before = self.core.keeper.machine().settings;
         for write in set.iter() {
             let value = write.value.value().ok_or_else(|| Error::bad_request("a single value is expected"))?;
             match (write.resource, value) {
@@ -376,13 +381,13 @@ impl<D: Disk> Object for Firmware<D> {
     async fn stage(&self, set: &WriteSet) -> Result<Staged<'_>> {
         let inputs = self.inputs(set)?;
         // What cannot be taken now is refused before anything is changed.
-        let mut machine = self.core.machine();
+        let mut machine = self.core.keeper.machine();
         for input in inputs.clone() {
-            machine = machine.step(None, input).map_err(core::Refused::Rejected)?.0;
+            machine = machine.step(None, input).map_err(keeper::Refused::Rejected)?.0;
         }
         Ok(Staged::new(async move {
             for input in inputs {
-                self.core.take(input).await?;
+                self.core.keeper.take(input).await?;
             }
             Ok(())
         }))
@@ -391,17 +396,19 @@ impl<D: Disk> Object for Firmware<D> {
     async fn execute(&self, _: InstanceId, resource: ResourceId, _: Arguments) -> Result<After> {
         match resource {
             id::UPDATE => {
-                let severity = self.core.machine().settings.severity;
+                let severity = self.core.keeper.machine().settings.severity;
                 let later = self.core.deferral.as_ref().is_some_and(|defers| defers(severity));
-                let work = self.core.take(Input::Update { later }).await?;
+                let work = self.core.keeper.take(Input::Update { later }).await?;
                 let core = Arc::clone(&self.core);
                 Ok(match work {
-                    Some(Work::Install) => After::reply(async move { core.order(Duration::ZERO, Work::Install) }),
+                    Some(Work::Install) => {
+                        After::reply(async move { core.keeper.order(Duration::ZERO, Work::Install) })
+                    }
                     _ => After::default(),
                 })
             }
             id::CANCEL => {
-                self.core.take(Input::Cancel).await?;
+                self.core.keeper.take(Input::Cancel).await?;
                 Ok(After::default())
             }
             _ => Err(Error::MethodNotAllowed),
@@ -412,25 +419,25 @@ impl<D: Disk> Object for Firmware<D> {
         let first = body.next().await?.unwrap_or_default();
         // Only the last block of a body can be that short.
         if first.len() <= 1 && is_reset(first) {
-            self.core.take(Input::Reset).await?;
+            self.core.keeper.take(Input::Reset).await?;
             return Ok(());
         }
-        let (serial, package) = self.core.begin_push(body.size()).await?;
+        let (machine, package) = self.core.keeper.begin_push(Input::Push, body.size()).await?;
         let came = match package {
-            Ok(package) => receive(package, body, &self.core.meter).await,
+            Ok(package) => receive(package, body, &self.core.keeper.meter).await,
             Err(error) => Err(error.into()),
         };
-        self.core.came(serial, came).await
+        self.core.came(machine.serial, came).await
     }
 
     fn watch(&self, _: &[Path], changes: Changes) {
-        self.core.watch(changes);
+        self.core.keeper.watch(changes);
     }
 }
 
 impl<D: Disk> fmt::Debug for Firmware<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Firmware").field("machine", &self.core.machine()).finish_non_exhaustive()
+        f.debug_struct("Firmware").field("machine", &self.core.keeper.machine()).finish_non_exhaustive()
     }
 }
 

@@ -3,47 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use super::core::{Core, Order, Refused};
-use super::machine::{Image, Input, Phase, Reject, Step, Work};
-use super::{BoxFuture, Confirmation, Failure, Installed, UpdateResult};
+use super::core::Core;
+use super::machine::{Image, Input, Phase, Step, Work};
+use super::{Confirmation, Failure, Installed, UpdateResult};
 use crate::driver::Disk;
 use crate::transfer::{self, Cause, Uri};
 
 /// So long an update that nobody waits for gives the notification of its state to leave, and the answer to the package's last block.
 pub(super) const LEAVE: Duration = Duration::from_secs(3);
 
-/// Does what is ordered, one thing at a time: a new order ends what was being done.
-pub(super) async fn run<D: Disk>(core: Arc<Core<D>>, mut orders: UnboundedReceiver<Order>) {
-    let mut activity: BoxFuture<'static, ()> = Box::pin(std::future::pending());
-    loop {
-        tokio::select! {
-            order = orders.recv() => match order {
-                Some((delay, work)) => {
-                    let core = Arc::clone(&core);
-                    activity = Box::pin(async move {
-                        sleep(delay).await;
-                        perform(core, work).await;
-                    });
-                }
-                None => return,
-            },
-            () = &mut activity => activity = Box::pin(std::future::pending()),
-        }
-    }
-}
-
-async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
-    let machine = core.machine();
+pub(super) async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
+    let machine = core.keeper.machine();
     let serial = machine.serial;
     match (work, machine.phase) {
         (Work::Pull, _) => pull(&core, serial, &machine.uri).await,
         (Work::Defer(seconds), _) => {
             sleep(Duration::from_secs(seconds.into())).await;
-            if let Some(Work::Install) = take(&core, Input::Due(serial)).await {
-                core.order(LEAVE, Work::Install);
+            if let Some(Work::Install) = core.keeper.news(Input::Due(serial)).await {
+                core.keeper.order(LEAVE, Work::Install);
             }
         }
         (Work::Install, Phase::Updating { image, step: Step::Intended }) => install(&core, serial, &image).await,
@@ -68,7 +47,7 @@ async fn perform<D: Disk>(core: Arc<Core<D>>, work: Work) {
 /// Fetches the package, or what is missing of it.
 async fn pull<D: Disk>(core: &Core<D>, serial: u64, uri: &str) {
     let came = match &core.source {
-        Some(source) => transfer::pull(&core.place, &**source, uri, None, &core.meter).await,
+        Some(source) => transfer::pull(&core.keeper.place, &**source, uri, None, &core.keeper.meter).await,
         None => Err(unfetched(uri).into()),
     };
     if let Err(error) = core.came(serial, came).await {
@@ -87,8 +66,7 @@ fn unfetched(uri: &str) -> Cause {
 /// Gives the package to the installer, if it still is what was received.
 async fn install<D: Disk>(core: &Core<D>, serial: u64, image: &Image) {
     let update = core.update(serial, image);
-    let found = core.place.digest().await;
-    let ended = if found.is_ok_and(|found| found == Some(image.digest)) {
+    let ended = if core.keeper.is_intact(image.digest).await {
         core.installer.install(&update).await
     } else {
         let reason = "the package on the disk is no longer what was received";
@@ -108,21 +86,5 @@ async fn end<D: Disk>(core: &Core<D>, serial: u64, ended: Result<Installed, Fail
     if let Err(failure) = &ended {
         tracing::error!("firmware: {failure}");
     }
-    report(core, Input::Ended(serial, ended)).await;
-}
-
-async fn report<D: Disk>(core: &Core<D>, input: Input) {
-    take(core, input).await;
-}
-
-async fn take<D: Disk>(core: &Core<D>, input: Input) -> Option<Work> {
-    match core.take(input).await {
-        Ok(work) => work,
-        // It was reset or cancelled meanwhile.
-        Err(Refused::Rejected(Reject::Outdated)) => None,
-        Err(refused) => {
-            tracing::error!(?refused, "firmware: news that could not be taken");
-            None
-        }
-    }
+    core.keeper.news(Input::Ended(serial, ended)).await;
 }

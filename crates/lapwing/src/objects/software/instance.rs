@@ -15,7 +15,7 @@ use super::{BoxFuture, Failure, Manager, OperationalState, Package, State, Task,
 use crate::definitions::software_management as id;
 use crate::driver::Disk;
 use crate::object::{Error, Incoming};
-use crate::objects::keeper::{self, Keeper, Refused, Reject};
+use crate::objects::keeper::{self, Keeper, Refused};
 use crate::store::{Store, StoreError};
 use crate::transfer::{self, Login, Progress, Source, TransferError, shown};
 
@@ -219,7 +219,7 @@ impl<D: Disk> Managed<D> {
         let active = self.keeper.look(|machine| machine.is_active().then(|| machine.release().cloned()).flatten());
         let Some(release) = active.filter(|_| self.instance.kind == Kind::Package) else { return };
         if let Some(state) = self.instance.manager.operational_state(&release).await {
-            self.take(Input::Observed(state)).await;
+            self.keeper.news(Input::Observed(state)).await;
         }
     }
 
@@ -234,7 +234,7 @@ impl<D: Disk> Managed<D> {
         match came {
             Ok(digest) => Ok(self.step_on(machine.serial, Input::Received(machine.serial, digest)).await?),
             Err(error) => {
-                self.take(lost(machine.serial, &error)).await;
+                self.keeper.news(lost(machine.serial, &error)).await;
                 Err(error.into())
             }
         }
@@ -249,17 +249,14 @@ impl<D: Disk> Managed<D> {
         let came = transfer::pull(&self.keeper.place, &**source, &uri, login, &self.keeper.meter).await;
         match came {
             Ok(digest) => drop(self.step_on(serial, Input::Received(serial, digest)).await),
-            Err(error) => self.take(lost(serial, &error)).await,
+            Err(error) => drop(self.keeper.news(lost(serial, &error)).await),
         }
     }
 
     /// The download of this number is a step further, or has failed where that cannot be stored.
     async fn step_on(&self, serial: u64, input: Input) -> Result<(), Refused> {
-        let taken = self.keeper.take(input).await;
-        if let Err(Refused::Store(error)) = &taken {
-            self.take(Input::Lost(serial, UpdateResult::Device, error.to_string())).await;
-        }
-        taken.map(drop)
+        let lost = |error: &StoreError| Input::Lost(serial, UpdateResult::Device, error.to_string());
+        self.keeper.take_or(input, lost).await.map(drop)
     }
 
     async fn perform(self: Arc<Self>, work: Work) {
@@ -289,7 +286,7 @@ impl<D: Disk> Managed<D> {
         match verified {
             Ok(release) => drop(self.step_on(serial, Input::Verified(serial, release)).await),
             Err(Failure { result, reason }) => {
-                self.take(Input::Lost(serial, result.unwrap_or(UpdateResult::Device), reason)).await;
+                self.keeper.news(Input::Lost(serial, result.unwrap_or(UpdateResult::Device), reason)).await;
             }
         }
     }
@@ -301,29 +298,20 @@ impl<D: Disk> Managed<D> {
         } else {
             self.instance.manager.begin(&job).await
         };
-        self.take(Input::Ended(serial, ended)).await;
+        self.keeper.news(Input::Ended(serial, ended)).await;
     }
 
     async fn resume(&self, serial: u64, task: Task) {
         let Some(job) = self.keeper.look(|machine| job(machine, task, self.keeper.place.path())) else { return };
         let unknown = || Err(Failure::new(format!("it is not known what became of the {task}: it is not begun again")));
         let ended = self.instance.manager.resume(&job).await.unwrap_or_else(unknown);
-        self.take(Input::Ended(serial, ended)).await;
+        self.keeper.news(Input::Ended(serial, ended)).await;
     }
 
     async fn is_intact(&self) -> bool {
         match self.keeper.look(|machine| machine.package) {
             Some(digest) => self.keeper.is_intact(digest).await,
             None => false,
-        }
-    }
-
-    /// News from the background.
-    async fn take(&self, input: Input) {
-        match self.keeper.take(input).await {
-            // It was reset meanwhile.
-            Ok(_) | Err(Refused::Rejected(Reject::Outdated)) => {}
-            Err(refused) => tracing::error!(?refused, "software: news that could not be taken"),
         }
     }
 }
