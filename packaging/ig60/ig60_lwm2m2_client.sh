@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the LwM2M agent with the arguments of this script, and puts an update in its place when it asks for that.
 #
-# When the agent ends with 65, the file that it has put into the folder of updates takes the place of its executable, and is started
-# with the same arguments. With any other code, this script ends too, with that code.
+# When the agent ends with 65, the file that it has put into the folder of updates (LAPWING_UPDATE) takes the place of its executable,
+# and is started with the same arguments. With any other code, this script ends too, with that code.
 #
 # An update is on trial until the agent has registered at a server: it says so by removing the file that LAPWING_TRIAL names. When it
 # ends before, does not register in time, or was started three times in vain, the executable that ran before it comes back.
@@ -24,7 +24,8 @@ executable=$folder/${initial##*/}
 update=$updates/${initial##*/}
 previous=$executable.previous
 LAPWING_TRIAL=$folder/trial
-export LAPWING_TRIAL
+LAPWING_UPDATE=$update
+export LAPWING_TRIAL LAPWING_UPDATE
 over=$LAPWING_TRIAL.over
 elf=$(printf '\177ELF')
 

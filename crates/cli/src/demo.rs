@@ -59,7 +59,7 @@ pub(crate) fn demo(options: DemoOptions) -> Result<(), Failure> {
         };
         // The server goes last: the agent de-registers from it.
         tokio::select! {
-            ended = agent.run(until_told) => ended.map_err(agent_failure),
+            ended = agent.run(until_told) => ended.map(|_| ()).map_err(agent_failure),
             ended = serve(server) => ended,
         }
     })

@@ -30,16 +30,17 @@ fn main() -> ExitCode {
         return ig60::ig60(ig60::PREDECESSOR, arguments);
     }
     let args = Args::parse();
+    let done = |()| ExitCode::SUCCESS;
     let result = match args.command {
-        Command::Demo(options) => demo::demo(options),
+        Command::Demo(options) => demo::demo(options).map(done),
         Command::Ig60 { arguments } => return ig60::ig60("lapwing ig60", arguments),
         Command::Run(options) => run::run(*options),
-        Command::Serve(options) => serve::serve(options),
-        Command::Status(options) => status::status(&options),
-        Command::Manage(options) => manage::manage(options),
+        Command::Serve(options) => serve::serve(options).map(done),
+        Command::Status(options) => status::status(&options).map(done),
+        Command::Manage(options) => manage::manage(options).map(done),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("lapwing: {failure}");
             failure.exit_code()

@@ -1,8 +1,10 @@
 //! `lapwing run`.
 
+use std::process::ExitCode;
+
 use anyhow::anyhow;
-use lapwing_gateway::agent::{Agent, AgentError};
-use lapwing_gateway::config::{Config, ConfigError, Secret, SecretSource, SecurityConfig};
+use lapwing_gateway::agent::{Agent, AgentError, End, UPDATE};
+use lapwing_gateway::config::{Config, ConfigError, Runner, Secret, SecretSource, SecurityConfig};
 
 use crate::args::{RunOptions, SecurityOptions};
 use crate::failure::Failure;
@@ -14,14 +16,24 @@ const PSK_KEY: &str = "LAPWING_PSK_KEY";
 /// Holds the private key in PEM.
 const KEY: &str = "LAPWING_KEY";
 
-pub(crate) fn run(options: RunOptions) -> Result<(), Failure> {
+pub(crate) fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     logging::start(logging::AGENT);
-    let config = configuration(options)?;
-    crate::runtime()?.block_on(async {
+    let mut config = configuration(options)?;
+    config.runner = Runner::from_environment();
+    let end = crate::runtime()?.block_on(async {
         let mut shutdown = Shutdown::new()?;
         let agent = Agent::new(config).await.map_err(agent_failure)?;
         agent.run(shutdown.requested()).await.map_err(agent_failure)
-    })
+    })?;
+    Ok(exit_code(end))
+}
+
+/// What the process tells whoever has started it.
+pub(crate) fn exit_code(end: End) -> ExitCode {
+    match end {
+        End::Asked => ExitCode::SUCCESS,
+        End::Update => ExitCode::from(UPDATE),
+    }
 }
 
 /// The command line, then the environment, then the file.

@@ -1,20 +1,23 @@
 //! The one place that sees both back-ends and objects.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lapwing::definitions::{connectivity_monitoring, device, firmware_update};
+use lapwing::definitions::{connectivity_monitoring, device, firmware_update, software_management};
 use lapwing::objects::firmware::Firmware;
+use lapwing::objects::software::{Instance, OpenError, Software, running_executable};
 use lapwing::store::StoreError;
+use tokio::sync::{Notify, watch};
 
 use crate::backend::netlink::Netlink;
 use crate::backend::procfs::Procfs;
 use crate::backend::rauc::Rauc;
 use crate::backend::script::Script;
+use crate::backend::software::{self, Payload};
 use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
-use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, Version};
+use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, SoftwareConfig, SoftwareKind, Version};
 use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation};
 use crate::platform::{Network, Updater};
 
@@ -105,4 +108,72 @@ pub fn firmware(
     };
     let firmware = Firmware::builder(installation).definition(definition).open(folder)?;
     Ok((firmware, progress))
+}
+
+/// How the agent itself is updated.
+pub struct OwnUpdate {
+    /// Where the runner takes its executable from, if there is a runner.
+    pub place: Option<PathBuf>,
+    /// Ends the agent so that this happens.
+    pub end: Arc<Notify>,
+    /// Becomes true when the agent will not be taken back.
+    pub stays: watch::Receiver<bool>,
+}
+
+/// Object 9, which keeps its things in folders of its own in the folder of updates; `None` where nothing of it can work here. To be called inside a
+/// tokio runtime, which then drives it.
+///
+/// # Errors
+/// When the folder of updates cannot be used.
+pub fn software(
+    config: Vec<SoftwareConfig>,
+    own: &OwnUpdate,
+    version: Version,
+    updates: &Path,
+) -> Result<Option<Software>, OpenError> {
+    let mut builder = Software::builder().definition(match version {
+        Version::V1_0 => &software_management::V1_0,
+        Version::V1_1 => &software_management::V1_1,
+    });
+    let mut is_empty = true;
+    for config in config {
+        let (id, name) = (config.instance, config.name.clone());
+        let installed = updates.join("installed").join(&name);
+        if let Some(instance) = instance(config, own, installed) {
+            builder = builder.instance(id, name, instance);
+            is_empty = false;
+        }
+    }
+    if is_empty { Ok(None) } else { builder.open(updates.join("software")).map(Some) }
+}
+
+/// One instance, whose software may be kept in `folder`.
+fn instance(config: SoftwareConfig, own: &OwnUpdate, folder: PathBuf) -> Option<Instance> {
+    let SoftwareConfig { name, kind, keys, .. } = config;
+    Some(match kind {
+        SoftwareKind::Own { update } => {
+            let Some(place) = update.as_ref().or(own.place.as_ref()) else {
+                tracing::warn!("the agent cannot update itself: nothing has started it that would start it anew");
+                return None;
+            };
+            let running = match running_executable() {
+                Ok(running) => running,
+                Err(error) => {
+                    tracing::warn!("the agent cannot update itself: its own executable cannot be read: {error}");
+                    return None;
+                }
+            };
+            let manager = software::Own::new(place, keys, Arc::clone(&own.end), own.stays.clone())?;
+            Instance::own(manager, running).release(name, env!("CARGO_PKG_VERSION"))
+        }
+        SoftwareKind::Script { program, purge } => {
+            let payload = Payload::new(software::SCRIPT_FILE, keys);
+            Instance::new(software::Script::new(program, payload, purge, folder)).release(name, "")
+        }
+        SoftwareKind::Deb { package, unit } => {
+            let payload = Payload::new(software::DEB_FILE, keys);
+            Instance::new(software::Apt::new(package.clone(), unit, payload, folder)).release(package, "")
+        }
+        SoftwareKind::Unit { unit } => Instance::new(software::Unit::new(&unit, keys, folder)).release(unit, ""),
+    })
 }

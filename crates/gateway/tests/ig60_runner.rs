@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ig60/ig60_lwm2m2_client.sh");
+const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/systemd/lapwing.service");
 const REGISTER: &str = "rm \"$LAPWING_TRIAL\"";
 
 struct Gateway {
@@ -273,4 +274,23 @@ fn help_is_the_agents_and_changes_nothing() {
     let gateway = Gateway::new("exit 0");
     assert_eq!((gateway.run(&["-d", "--help"]), gateway.started()), (Some(0), vec!["initial -d --help".to_owned()]));
     assert!(!Path::exists(&gateway.path("run")));
+}
+
+#[test]
+fn systemd_takes_the_unit_that_starts_the_runner() {
+    let root = tempfile::tempdir().unwrap();
+    let place = |from: &str, to: &str| {
+        let to = root.path().join(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    };
+    place(UNIT, "etc/systemd/system/lapwing.service");
+    place(RUNNER, "usr/bin/ig60_lwm2m2_client.sh");
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["verify", "--man=no", "--recursive-errors=no", "--root"]).arg(root.path()).arg("lapwing.service");
+    let Ok(output) = analyze.output() else {
+        eprintln!("not run: systemd-analyze is not installed here");
+        return;
+    };
+    assert_eq!((output.status.success(), String::from_utf8_lossy(&output.stderr)), (true, "".into()));
 }

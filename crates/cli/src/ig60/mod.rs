@@ -12,13 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use lapwing::ServerUri;
-use lapwing_gateway::agent::Agent;
-use lapwing_gateway::config::{self, Config, Secret, SecretSource};
+use lapwing_gateway::agent::{Agent, End};
+use lapwing_gateway::config::{self, Config, Runner, Secret, SecretSource};
 
 use self::options::{Options, Wanted};
 use crate::failure::Failure;
 use crate::logging;
-use crate::run::agent_failure;
+use crate::run::{agent_failure, exit_code};
 use crate::shutdown::{Shutdown, Stop};
 
 /// The name of the predecessor's executable, by which its runner calls this one too.
@@ -74,10 +74,10 @@ fn client(program: &str, options: Options) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::from(NO_BEARER));
         }
         let why = Cell::new(Stop::Terminate);
-        agent.run(async { why.set(shutdown.signalled().await) }).await.map_err(agent_failure)?;
-        Ok(match why.get() {
-            Stop::Interrupt => ExitCode::from(INTERRUPTED),
-            Stop::Terminate => ExitCode::SUCCESS,
+        let end = agent.run(async { why.set(shutdown.signalled().await) }).await.map_err(agent_failure)?;
+        Ok(match (end, why.get()) {
+            (End::Asked, Stop::Interrupt) => ExitCode::from(INTERRUPTED),
+            (end, _) => exit_code(end),
         })
     })
 }
@@ -96,6 +96,7 @@ fn configuration(options: Options, folder: &Path) -> Result<Config, Failure> {
     let endpoint = config::endpoint(&options.endpoint).map_err(|expected| wrong("-e/--endpoint", &expected))?;
     config.local_port = Some(port("-p/--port", options.port)?);
     config.update_state = Some(folder.join("state"));
+    config.runner = Runner::from_environment();
     let key = if options.server_address.is_empty() || options.server_port == 0 {
         let port = options.bootstrap_port.trim().parse().unwrap_or(-1);
         let port = self::port("-bp/--bootstrap-port", port)?;

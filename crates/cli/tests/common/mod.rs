@@ -49,7 +49,11 @@ impl Outcome {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command_of(env!("CARGO_BIN_EXE_lapwing"), arguments)
+}
+
+fn command_of(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env_remove("LAPWING_LOG").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     command
 }
@@ -69,6 +73,8 @@ pub(crate) fn lapwing_in(environment: &[(&str, &str)], arguments: &[&str]) -> Ou
 /// A command that stays; killed when dropped.
 pub(crate) struct Running {
     child: Child,
+    /// It has others to end, when it is asked to.
+    leads: bool,
     lines: Receiver<String>,
     stderr: Arc<Mutex<String>>,
 }
@@ -80,7 +86,17 @@ impl Running {
 
     /// The same with more in its environment.
     pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut command = command(arguments);
+        Self::spawn(command(arguments), environment)
+    }
+
+    /// Another program, which starts the command.
+    pub(crate) fn start_program(program: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut running = Self::spawn(command_of(program, arguments), environment);
+        running.leads = true;
+        running
+    }
+
+    fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let mut child =
             command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
@@ -98,7 +114,7 @@ impl Running {
                 into.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        Self { child, lines, stderr }
+        Self { child, leads: false, lines, stderr }
     }
 
     /// The next line of its standard output.
@@ -143,6 +159,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.leads && self.is_running() {
+            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let asked = Instant::now();
+            while self.is_running() && asked.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

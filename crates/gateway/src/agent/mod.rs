@@ -3,7 +3,9 @@
 mod follow;
 mod report;
 mod status;
+mod trial;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -11,18 +13,24 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use lapwing::{Client, Handle, LwM2mVersion};
+use tokio::sync::Notify;
 
 use self::follow::{follow, is_connected};
 use self::report::report;
 use self::status::{History, Reporter};
+use self::trial::Trial;
 use crate::config::{Config, ConfigError, Version};
 use crate::control::Listener;
 use crate::objects::Connectivity;
 use crate::platform::{BoxFuture, Network};
-use crate::wiring::{self, Objects};
+use crate::wiring::{self, Objects, OwnUpdate};
 
 /// The lifetime of a registration where nothing else is configured, in seconds.
 pub const DEFAULT_LIFETIME: u32 = 300;
+
+/// The exit code of the process by which its runner knows that the executable in the folder of updates is to be put in its place, and
+/// started with the same arguments.
+pub const UPDATE: u8 = 65;
 
 /// An agent, ready to run.
 pub struct Agent {
@@ -31,6 +39,19 @@ pub struct Agent {
     follow: BoxFuture<'static, ()>,
     reporter: Reporter,
     control: Option<Listener>,
+    trial: Trial,
+    update: Arc<Notify>,
+}
+
+/// Why an agent has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum End {
+    /// It was asked to, and has de-registered.
+    Asked,
+    /// A server has activated another executable: the process is to end with [`UPDATE`]. Its registrations go on, as the one that is started
+    /// next is there within seconds.
+    Update,
 }
 
 /// Why an agent cannot run.
@@ -49,6 +70,9 @@ pub enum AgentError {
     /// The state folder cannot be used.
     #[error(transparent)]
     Store(#[from] lapwing::store::StoreError),
+    /// The software in the state folder cannot be managed.
+    #[error(transparent)]
+    Software(#[from] lapwing::objects::software::OpenError),
     /// The control socket cannot be made where it was configured to be.
     #[error("the control socket {path}: {error}", path = .path.display())]
     Control {
@@ -70,13 +94,22 @@ impl Agent {
         let updates = config.update_folder().map(Path::to_owned);
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
         let version = config.version.unwrap_or_default();
-        let firmware = match (config.firmware, updates) {
+        let firmware = match (config.firmware, &updates) {
             (None, _) => None,
             (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
             (Some(firmware), Some(updates)) => {
                 let reboot = config.device.reboot_command.clone();
-                let (firmware, progress) = wiring::firmware(firmware, reboot, version, &updates)?;
+                let (firmware, progress) = wiring::firmware(firmware, reboot, version, updates)?;
                 Some((Arc::new(firmware), progress))
+            }
+        };
+        let (trial, update) = (Trial::new(config.runner.trial), Arc::new(Notify::new()));
+        let software = match (&updates, config.software.is_empty()) {
+            (_, true) => None,
+            (None, false) => return Err(ConfigError::Needs { key: "software", other: "state" }.into()),
+            (Some(updates), false) => {
+                let own = OwnUpdate { place: config.runner.update, end: Arc::clone(&update), stays: trial.stays() };
+                wiring::software(config.software, &own, version, updates)?
             }
         };
         let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
@@ -111,6 +144,9 @@ impl Agent {
         if let Some((firmware, _)) = &firmware {
             builder = builder.object(Arc::clone(firmware));
         }
+        if let Some(software) = software {
+            builder = builder.object(software);
+        }
         let client = builder.build()?;
         let handle = client.handle();
         let follow: BoxFuture<'static, ()> = match network.clone() {
@@ -120,7 +156,7 @@ impl Agent {
         let control = control(config.socket.as_deref())?;
         let (handle, history) = (client.handle(), History::new());
         let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware };
-        Ok(Self { client, network, follow, reporter, control })
+        Ok(Self { client, network, follow, reporter, control, trial, update })
     }
 
     /// What sees and steers the client.
@@ -137,12 +173,13 @@ impl Agent {
         }
     }
 
-    /// Runs until `shutdown` ends, then de-registers.
+    /// Runs until `shutdown` ends, then de-registers; or until a server activates an update of the agent.
     ///
     /// # Errors
     /// When the client cannot begin to run. A server that cannot be reached is no error: it is tried again.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
-        let Self { client, follow, reporter, control, .. } = self;
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<End, AgentError> {
+        let Self { client, follow, reporter, control, trial, update, .. } = self;
+        let trial = trial.pass(client.handle().events());
         let mut report = pin!(report(client.handle().events(), &reporter));
         let beside = async {
             let followed = async {
@@ -154,15 +191,20 @@ impl Agent {
                     control.serve(|| reporter.report()).await;
                 }
             };
-            tokio::join!(followed, asked);
+            tokio::join!(followed, asked, trial);
+            std::future::pending::<Infallible>().await
         };
         let run = async {
             let mut client = pin!(client.run(shutdown));
             tokio::select! {
-                result = &mut client => return result,
-                () = beside => {}
+                result = &mut client => result.map(|()| End::Asked),
+                // The client ends as it stands: what has to outlive it is stored.
+                () = update.notified() => {
+                    tracing::info!("{} ends, to be started anew with its update", reporter.endpoint);
+                    Ok(End::Update)
+                }
+                never = beside => match never {},
             }
-            client.await
         };
         let mut run = pin!(run);
         let result = tokio::select! {

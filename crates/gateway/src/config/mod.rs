@@ -67,14 +67,24 @@
 //! factory-bootstrap = "/etc/lapwing/accounts.toml"
 //! ```
 //!
+//! Software is managed (object 9) as `[[software]]` tables say, see [`software`]; the simplest is the agent itself, under a program that
+//! starts it anew:
+//!
+//! ```toml
+//! [[software]]
+//! kind = "self"
+//! ```
+//!
 //! Every key may be left out. A key that is not known is refused, naming the nearest known one; a wrong value is refused, naming
 //! the key, the value and what was expected. Names of files begin in the folder of the configuration unless they are absolute.
 
 pub mod factory;
 mod firmware;
 mod read;
+mod runner;
 mod secret;
 mod security;
+pub mod software;
 
 use std::fs;
 use std::io;
@@ -87,8 +97,10 @@ use zeroize::Zeroizing;
 
 pub use self::firmware::{FirmwareConfig, InstallerConfig};
 use self::read::Section;
+pub use self::runner::Runner;
 pub use self::secret::{Secret, SecretSource, read_secret};
 pub use self::security::{SecurityConfig, read_certificates, read_identity, read_preshared_key};
+pub use self::software::{SoftwareConfig, SoftwareKind};
 use crate::backend::systemd::DEFAULT_REBOOT_COMMAND;
 use crate::platform::PowerKind;
 
@@ -130,6 +142,10 @@ pub struct Config {
     pub device: DeviceConfig,
     /// How firmware is installed; without it there is no object 5.
     pub firmware: Option<FirmwareConfig>,
+    /// The instances of object 9.
+    pub software: Vec<SoftwareConfig>,
+    /// What the program that starts the agent says to it; not in a file.
+    pub runner: Runner,
 }
 
 /// Values of the Device object that the configuration sets, and what a server may do to it.
@@ -371,6 +387,8 @@ impl Config {
             connection_id: root.boolean("connection-id")?,
             device: DeviceConfig::read(root.section("device")?)?,
             firmware: root.section("firmware")?.map(FirmwareConfig::read).transpose()?,
+            software: SoftwareConfig::read_all(root.sections("software")?)?,
+            runner: Runner::default(),
         };
         root.text("binding", binding)?;
         root.finish()?;

@@ -39,7 +39,7 @@ impl Section {
         ConfigError::Value { key: self.full(key), value: shown(value), expected: expected.into() }
     }
 
-    fn full(&self, key: &str) -> String {
+    pub(super) fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 

@@ -1,0 +1,319 @@
+//! The agent updates itself: the real agent under its real runner takes a package from a real server, installs it, ends, and is
+//! started anew as what came in the package.
+
+mod common;
+
+use std::fs;
+use std::path::{Path as FilePath, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::proxy::Proxy;
+use common::{PATIENCE, Running};
+use lapwing_coap::ContentFormat;
+use lapwing_coap::wire::Code;
+use lapwing_lwm2m::model::{Node, Path, Value};
+use lapwing_lwm2m::server::{Content, Registration, Request, RequestError, ServerEvent, WriteMode};
+use lapwing_server::{Handle, Server, Subscription};
+use tokio::time::{sleep, timeout};
+
+const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ig60/ig60_lwm2m2_client.sh");
+/// The name of the executable, in the package too.
+const NAME: &str = "lapwing";
+
+const PACKAGE: u16 = 2;
+const INSTALL: u16 = 4;
+const STATE: u16 = 7;
+const RESULT: u16 = 9;
+const ACTIVATE: u16 = 10;
+const ACTIVE: u16 = 12;
+const OPERATIONAL: u16 = 21;
+const SHUTTING_DOWN: i64 = 2;
+
+fn resource(id: u16) -> Path {
+    Path::object(9).instance(0).resource(id)
+}
+
+/// A gateway with an agent, and its server.
+struct Bench {
+    folder: tempfile::TempDir,
+    server: Handle,
+    events: Subscription<ServerEvent>,
+    /// What notifications said.
+    notified: Vec<i64>,
+    trial_seconds: u32,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let server = Server::builder().coap(any).http(any).bind().await.unwrap();
+        let (handle, events) = (server.handle(), server.handle().subscribe());
+        tokio::spawn(server.run(std::future::pending()));
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Self { folder, server: handle, events, notified: Vec::new(), trial_seconds: 120 };
+        for folder in ["usr", "run"] {
+            fs::create_dir(bench.path(folder)).unwrap();
+        }
+        // A link is enough for the agent that came with the machine: the runner copies it.
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lapwing"), bench.path("usr").join(NAME)).unwrap();
+        bench.configure(&bench.server.coap_address().to_string());
+        bench
+    }
+
+    /// The agent registers at this address.
+    fn configure(&self, server: &str) {
+        let state = self.path("state");
+        let config = format!(
+            "server = 'coap://{server}'\nendpoint = 'gw'\nstate = '{}'\n[[software]]\nkind = 'self'\n",
+            state.display()
+        );
+        fs::write(self.path("agent.toml"), config).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the runner, as the machine does.
+    fn runner(&self) -> Running {
+        let environment = [
+            ("LAPWING_INITIAL", self.path("usr").join(NAME).display().to_string()),
+            ("LAPWING_RUN", self.path("run").display().to_string()),
+            ("LAPWING_UPDATES", self.path("updates").display().to_string()),
+            ("LAPWING_TRIAL_SECONDS", self.trial_seconds.to_string()),
+        ];
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let config = self.path("agent.toml");
+        Running::start_program(RUNNER, &environment, &["run", "--config", config.to_str().unwrap()])
+    }
+
+    /// A package with this executable.
+    fn package(&self, executable: &[u8]) -> Vec<u8> {
+        fs::create_dir_all(self.path("packed")).unwrap();
+        fs::write(self.path("packed").join(NAME), executable).unwrap();
+        let script = "sha256sum lapwing > checksums.txt && tar c checksums.txt lapwing | gzip -1 > ../package";
+        let made = Command::new("sh").args(["-ec", script]).current_dir(self.path("packed")).status().unwrap();
+        assert!(made.success());
+        fs::read(self.path("package")).unwrap()
+    }
+
+    async fn registered(&mut self, runner: &Running) -> Arc<Registration> {
+        let registered = async {
+            loop {
+                match self.events.next().await {
+                    Some(ServerEvent::Registered { registration, .. }) => return registration,
+                    Some(ServerEvent::Notification { response, .. }) => {
+                        if let Content::Node(node) = &response.content {
+                            self.notified.extend(node.value().and_then(Value::as_integer));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        };
+        timeout(2 * PATIENCE, registered).await.unwrap_or_else(|_| panic!("no registration: {}", runner.stderr()))
+    }
+
+    async fn ask(&self, registration: &Registration, request: Request) -> Result<Code, RequestError> {
+        Ok(self.server.request(registration.id, request, Some(4 * PATIENCE)).await?.code)
+    }
+
+    async fn push(&self, registration: &Registration, package: Vec<u8>) -> Code {
+        let node = Node::single(Value::Opaque(package));
+        let (path, format) = (resource(PACKAGE), Some(ContentFormat::OPAQUE));
+        self.ask(registration, Request::Write { path, mode: WriteMode::Replace, format, node }).await.unwrap()
+    }
+
+    async fn execute(&self, registration: &Registration, id: u16) -> Code {
+        let request = Request::Execute { path: resource(id), arguments: String::new() };
+        self.ask(registration, request).await.unwrap()
+    }
+
+    async fn value(&self, registration: &Registration, id: u16) -> Value {
+        let request = Request::Read { path: resource(id), format: None };
+        let response = self.server.request(registration.id, request, Some(PATIENCE)).await.unwrap();
+        match &response.content {
+            Content::Node(node) => node.value().unwrap().clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn is_active(&self, registration: &Registration) {
+        let active = async {
+            while self.value(registration, ACTIVE).await != Value::Boolean(true) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, active).await.expect("it becomes active");
+    }
+
+    async fn number(&self, registration: &Registration, id: u16) -> i64 {
+        self.value(registration, id).await.as_integer().unwrap()
+    }
+
+    /// Waits for this state and result.
+    async fn reaches(&self, registration: &Registration, state: i64, result: i64) {
+        let mut found = (-1, -1);
+        let reached = async {
+            while found != (state, result) {
+                sleep(Duration::from_millis(50)).await;
+                found = (self.number(registration, STATE).await, self.number(registration, RESULT).await);
+            }
+        };
+        let waited = timeout(2 * PATIENCE, reached).await;
+        assert!(waited.is_ok(), "{found:?} instead of {:?}", (state, result));
+    }
+
+    /// From the push to the end of the agent: what follows is up to the runner.
+    async fn update(&self, registration: &Registration, executable: &[u8]) {
+        assert_eq!(self.push(registration, self.package(executable)).await, Code::CHANGED);
+        self.reaches(registration, 3, 3).await;
+        let placed = || fs::read(self.path("updates").join(NAME)).is_ok_and(|found| found == executable);
+        assert!(!placed(), "not before Install");
+        assert_eq!(self.execute(registration, INSTALL).await, Code::CHANGED);
+        self.reaches(registration, 4, 2).await;
+        assert!(placed());
+        assert_eq!(self.value(registration, ACTIVE).await, Value::Boolean(false));
+        assert_eq!(self.execute(registration, ACTIVATE).await, Code::CHANGED);
+    }
+
+    /// Which executable the runner has in place now.
+    fn running(&self) -> Vec<u8> {
+        fs::read(self.path("run").join(NAME)).unwrap()
+    }
+
+    /// Waits until the runner's diagnostics, the agent's among them, contain this.
+    async fn said(&self, runner: &Running, text: &str) {
+        let said = async {
+            while !runner.stderr().contains(text) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(4 * PATIENCE, said).await.unwrap_or_else(|_| panic!("{text:?} in {}", runner.stderr()));
+    }
+}
+
+/// The agent itself, without what only a debugger reads.
+fn agent(bench: &Bench) -> Vec<u8> {
+    let small = bench.path("small");
+    let arguments = ["--strip-all", "-o", small.to_str().unwrap(), env!("CARGO_BIN_EXE_lapwing")];
+    let stripped = Command::new("strip").args(arguments).status();
+    let from = if stripped.is_ok_and(|status| status.success()) {
+        &small
+    } else {
+        FilePath::new(env!("CARGO_BIN_EXE_lapwing"))
+    };
+    fs::read(from).unwrap()
+}
+
+/// Another executable that does the same: a few bytes behind its end do no harm.
+fn newer(agent: &[u8], mark: &str) -> Vec<u8> {
+    [agent, mark.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn the_agent_updates_itself_and_stays_once_it_has_registered() {
+    let mut bench = Bench::new().await;
+    let runner = bench.runner();
+    let mut registration = bench.registered(&runner).await;
+    let first = agent(&bench);
+    // Once by what came with the machine, once by what came in a package.
+    for mark in ["second", "third"] {
+        let observe = Request::Observe { path: resource(OPERATIONAL), format: None };
+        assert_eq!(bench.ask(&registration, observe).await.unwrap(), Code::CONTENT);
+        let new = newer(&first, mark);
+        bench.update(&registration, &new).await;
+        registration = bench.registered(&runner).await;
+        assert!(bench.notified.contains(&SHUTTING_DOWN), "it was told before the end: {:?}", bench.notified);
+        bench.notified.clear();
+        bench.reaches(&registration, 4, 2).await;
+        bench.is_active(&registration).await;
+        assert!(bench.running() == new && !bench.path("run/trial").exists(), "{}", runner.stderr());
+    }
+    let said = runner.stderr();
+    for line in ["ends, to be started anew", "is on trial", "the trial is over"] {
+        assert!(said.matches(line).count() >= 2, "{line:?} in {said}");
+    }
+    assert!(!said.contains("de-registered"), "{said}");
+}
+
+#[tokio::test]
+async fn an_update_that_ends_at_once_is_taken_back_and_reported() {
+    let mut bench = Bench::new().await;
+    let runner = bench.runner();
+    let registration = bench.registered(&runner).await;
+    let before = bench.running();
+    bench.update(&registration, b"#!/bin/sh\nexit 1\n").await;
+    let registration = bench.registered(&runner).await;
+    bench.reaches(&registration, 3, 58).await;
+    assert!(bench.running() == before, "{}", runner.stderr());
+    assert_eq!(bench.value(&registration, ACTIVE).await, Value::Boolean(false));
+    let said = runner.stderr();
+    assert!(said.contains("ended with 1 before it had registered"), "{said}");
+
+    // It can be updated by a better one.
+    let better = newer(&agent(&bench), "better");
+    bench.update(&registration, &better).await;
+    let registration = bench.registered(&runner).await;
+    bench.reaches(&registration, 4, 2).await;
+    assert!(bench.running() == better, "{}", runner.stderr());
+}
+
+#[tokio::test]
+async fn an_update_that_does_not_register_in_time_is_taken_back_and_reported() {
+    let mut bench = Bench::new().await;
+    bench.trial_seconds = 5;
+    let proxy = Proxy::start(&bench.server.coap_address().to_string());
+    bench.configure(&proxy.address.to_string());
+    let runner = bench.runner();
+    let registration = bench.registered(&runner).await;
+    let before = bench.running();
+    // It runs, and hears nothing of its server.
+    let new = newer(&agent(&bench), "second");
+    bench.update(&registration, &new).await;
+    proxy.lose_answers(true);
+    bench.said(&runner, "the update has not registered within 5 s").await;
+    bench.said(&runner, "the executable before the update comes back").await;
+    proxy.lose_answers(false);
+    let registered = async {
+        while runner.stderr().matches(" registered at ").count() < 2 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(4 * PATIENCE, registered).await.unwrap_or_else(|_| panic!("{}", runner.stderr()));
+    let registration = bench.server.registration("gw").await.unwrap();
+    bench.reaches(&registration, 3, 58).await;
+    assert!(bench.running() == before, "{}", runner.stderr());
+    assert!(!bench.path("run/trial").exists() && !bench.path("run/trial.over").exists());
+}
+
+#[tokio::test]
+async fn packages_that_are_none_leave_nothing_behind() {
+    let mut bench = Bench::new().await;
+    let runner = bench.runner();
+    let registration = bench.registered(&runner).await;
+    let mut damaged = bench.package(b"#!/bin/sh\n");
+    let middle = damaged.len() / 2;
+    damaged.truncate(middle);
+    for (package, result) in [(b"no package".to_vec(), 54), (damaged, 53)] {
+        assert_eq!(bench.push(&registration, package).await, Code::CHANGED);
+        bench.reaches(&registration, 0, result).await;
+        assert_eq!(bench.execute(&registration, INSTALL).await, Code::METHOD_NOT_ALLOWED);
+    }
+    assert!(!bench.path("updates").exists());
+}
+
+#[tokio::test]
+async fn without_a_runner_there_is_no_update_of_the_agent() {
+    let bench = Bench::new().await;
+    let config = bench.path("agent.toml");
+    let agent = Running::start(&["run", "--config", config.to_str().unwrap()]);
+    bench.said(&agent, "the agent cannot update itself").await;
+    drop(agent);
+    let text = fs::read_to_string(&config).unwrap().replace("state = ", "# ");
+    fs::write(&config, text).unwrap();
+    let complaint = common::lapwing(&["run", "--config", config.to_str().unwrap()]).failed(2);
+    assert!(complaint.contains("`software` needs `state` beside it"), "{complaint}");
+}
