@@ -10,6 +10,7 @@ use lapwing::objects::software::{Instance, OpenError, Software, running_executab
 use lapwing::store::StoreError;
 use tokio::sync::{Notify, watch};
 
+use crate::backend::check::Check;
 use crate::backend::netlink::Netlink;
 use crate::backend::procfs::Procfs;
 use crate::backend::rauc::Rauc;
@@ -19,7 +20,7 @@ use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
 use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, SoftwareConfig, SoftwareKind, Version};
 use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation};
-use crate::platform::{Network, Updater};
+use crate::platform::{Inspector, Network, Updater};
 
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
 const SOFTWARE_VERSION: &str = concat!("Lapwing ", env!("CARGO_PKG_VERSION"));
@@ -96,6 +97,7 @@ pub fn firmware(
         InstallerConfig::Rauc => Arc::new(Rauc::new(None, note, watch)),
     };
     let installation = Installation {
+        inspector: config.check.map(|program| Arc::new(Check::new(program)) as Arc<dyn Inspector>),
         updater,
         supervisor: Arc::new(RebootCommand::new(reboot_command)),
         host: Arc::new(Procfs::new()),

@@ -1,5 +1,6 @@
 //! The platform traits on real machines. Nothing here knows an LwM2M object.
 
+pub mod check;
 pub mod netlink;
 pub mod procfs;
 pub mod rauc;

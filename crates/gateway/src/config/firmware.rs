@@ -14,6 +14,8 @@ pub struct FirmwareConfig {
     pub installer: InstallerConfig,
     /// When an update has succeeded.
     pub confirm: Confirm,
+    /// The program that looks at an image that has come, and its arguments; never empty.
+    pub check: Option<Vec<String>>,
 }
 
 /// What installs an image.
@@ -53,13 +55,14 @@ impl FirmwareConfig {
             "reboot" => Some(Confirm::Reboot),
             _ => None,
         })?;
+        let check = section.command("check")?;
         let installer = read.unwrap_or(script)(&mut section)?;
         section.finish()?;
         let default = match installer {
             InstallerConfig::Script { result: ExitCode::Ig60, .. } => Confirm::Now,
             _ => Confirm::Reboot,
         };
-        Ok(Self { installer, confirm: confirm.unwrap_or(default) })
+        Ok(Self { installer, confirm: confirm.unwrap_or(default), check })
     }
 }
 

@@ -37,6 +37,8 @@
 //! program = ["/usr/sbin/install-image"]      # and its arguments; it gets the path of the image behind them
 //! result = "posix"                           # exit code 0 is success; "ig60": the code is the result of the update
 //! confirm = "reboot"                         # reboots and compares the version; "now", the default with "ig60", does not
+//! check = ["/usr/sbin/check-image"]          # looks at an image that has come, before it may be installed; its exit code: 0 takes it,
+//!                                            # 2 to 9 refuse it as results of an update, all others as damaged (5)
 //! ```
 //!
 //! Instead of by a program, firmware is installed by RAUC, with `installer = "rauc"`, or by SWUpdate:

@@ -58,7 +58,8 @@ fn the_documented_example_is_taken_and_names_every_key() {
     assert_eq!(config.device, device);
     let program = vec!["/usr/sbin/install-image".into()];
     let installer = InstallerConfig::Script { program, result: ExitCode::Posix };
-    let firmware = FirmwareConfig { installer, confirm: Confirm::Reboot };
+    let firmware =
+        FirmwareConfig { installer, confirm: Confirm::Reboot, check: Some(vec!["/usr/sbin/check-image".into()]) };
     assert_eq!(config.firmware, Some(firmware));
 }
 

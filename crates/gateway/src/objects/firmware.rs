@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Update};
+use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Package, Update};
 
-use crate::platform::{Confirm, Host, Progress, Supervisor, Updater, Watch};
+use crate::platform::{Confirm, Host, Inspector, Progress, Supervisor, Updater, Watch};
 
 /// The installer of object 5.
 pub struct Installation {
+    /// Looks at an image that has come; without it anything will do.
+    pub inspector: Option<Arc<dyn Inspector>>,
     /// Writes the image.
     pub updater: Arc<dyn Updater>,
     /// Reboots.
@@ -111,6 +113,15 @@ fn installed(before: Option<Before>) -> Installed {
 }
 
 impl Installer for Installation {
+    fn inspect<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Result<Package, Failure>> {
+        Box::pin(async {
+            match &self.inspector {
+                Some(inspector) => inspector.inspect(&update.image).await,
+                None => Ok(Package::default()),
+            }
+        })
+    }
+
     fn install<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Result<Installed, Failure>> {
         Box::pin(async {
             self.progress.lock().take();

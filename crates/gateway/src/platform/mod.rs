@@ -3,12 +3,14 @@
 //! The traits are object safe; their methods return boxed futures, so that a back-end may ask another program.
 
 mod host;
+mod inspector;
 mod network;
 mod supervisor;
 mod updater;
 
 pub use futures_util::future::BoxFuture;
 pub use host::{Host, Identity, Memory, PowerKind, PowerSource, Time, Versions};
+pub use inspector::Inspector;
 pub use network::{Bearer, DefaultRoute, Link, LinkAddress, LinkId, Network};
 pub use supervisor::Supervisor;
 pub use updater::{Confirm, Progress, Updater, Watch};

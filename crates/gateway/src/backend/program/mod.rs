@@ -24,6 +24,15 @@ const SYSTEMD: &str = "/run/systemd/system";
 /// So often it is looked what the program says, and whether it has ended.
 pub(super) const LOOK: Duration = Duration::from_millis(200);
 
+/// The longest name or version that is taken, in bytes.
+const MAX_STATED: usize = 255;
+
+/// What a program says behind `key:` in the first line that begins so, unless it is empty or too long.
+pub(super) fn stated(said: &str, key: &str) -> Option<String> {
+    let value = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?.trim();
+    ((1..=MAX_STATED).contains(&value.len())).then(|| value.to_owned())
+}
+
 /// How a program is started so that it outlives the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {

@@ -12,14 +12,12 @@ use lapwing::objects::software::{
     BoxFuture, Failure, Job, Manager, OperationalState, Package, Release, Task, UpdateResult,
 };
 
-use super::super::program::{Run, Runs};
+use super::super::program::{Run, Runs, stated};
 use super::payload::Payload;
 use super::{blocking, failed};
 
 /// The name of the link or file that the program is given.
 pub const FILE: &str = "package";
-/// The longest name or version that is taken, in bytes.
-const MAX_NAME: usize = 255;
 
 /// Software that a program takes care of.
 #[derive(Debug, Clone)]
@@ -100,11 +98,7 @@ fn judge(command: &[String], output: &Output) -> Result<(Option<String>, Option<
         let failure = failed(command.join(" "), format!("{}: {last}", output.status));
         return Err(failure.with_result(result.unwrap_or(UpdateResult::PackageType)));
     }
-    let value = |key: &str| {
-        let value = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?.trim();
-        ((1..=MAX_NAME).contains(&value.len())).then(|| value.to_owned())
-    };
-    Ok((value("name"), value("version")))
+    Ok((stated(&said, "name"), stated(&said, "version")))
 }
 
 impl Manager for Script {

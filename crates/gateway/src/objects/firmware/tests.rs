@@ -58,7 +58,8 @@ impl Host for Machine {
 fn installation(confirm: Confirm, ended: Result<(), Failure>) -> (Installation, Arc<Machine>) {
     let machine = Arc::new(Machine { boot: Mutex::new("first"), version: Mutex::new(Some("old")), ended });
     let (updater, supervisor, host) = (machine.clone(), machine.clone(), machine.clone());
-    (Installation { updater, supervisor, host, confirm, progress: InstallProgress::default() }, machine)
+    let progress = InstallProgress::default();
+    (Installation { inspector: None, updater, supervisor, host, confirm, progress }, machine)
 }
 
 #[tokio::test]
