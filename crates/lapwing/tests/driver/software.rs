@@ -1,4 +1,5 @@
-//! Software Management: object 9 as servers see it (OMA-TS-LWM2M_SwMgmt-V1_0_3 section 5.1 and the object's definition in version 1.1).
+//! Software Management: object 9 as servers see it (OMA-TS-LWM2M_SwMgmt-V1_0_2, and the object's definition in
+//! version 1.1).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -48,6 +48,7 @@ pub mod package;
 mod record;
 mod rules;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -88,6 +89,19 @@ pub enum OperationalState {
     Failed = 4,
     /// It cannot run any more.
     Defunct = 5,
+}
+
+impl fmt::Display for OperationalState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initializing => "it starts",
+            Self::Running => "it runs",
+            Self::ShuttingDown => "it is being stopped",
+            Self::Stopped => "it does not run",
+            Self::Failed => "it should run and does not",
+            Self::Defunct => "it cannot run any more",
+        })
+    }
 }
 
 /// How the last download, installation or removal ended (9/x/9).

@@ -6,7 +6,7 @@ use lapwing_lwm2m::model::{InstanceId, Path, ResourceId, Value};
 use zeroize::Zeroizing;
 
 use super::machine::{Input, Kind, Machine, Work};
-use super::{Job, State, Task, record};
+use super::{Job, OperationalState, State, Task, record};
 use crate::definitions::software_management as id;
 use crate::object::Changes;
 use crate::objects::keeper::{Reject, Rules};
@@ -123,6 +123,11 @@ impl Kept {
             (None, None) => {}
         }
         if (before.state(), before.serial) == (after.state(), after.serial) {
+            match after.operational {
+                same if same == before.operational => {}
+                failed @ (OperationalState::Failed | OperationalState::Defunct) => tracing::warn!("{name}: {failed}"),
+                other => tracing::info!("{name}: {other}"),
+            }
             return;
         }
         match after.state() {

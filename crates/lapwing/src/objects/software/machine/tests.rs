@@ -1,4 +1,4 @@
-//! Rule by rule, as the object's definition (OMA-TS-LWM2M_SwMgmt-V1_0_3, section 5.1.2) has them, and what the gateway's earlier
+//! Rule by rule, as the object's definition (OMA-TS-LWM2M_SwMgmt-V1_0_2 and object 9 in version 1.1) has them, and what the gateway's earlier
 //! client did with its own instance.
 
 use super::*;
