@@ -8,7 +8,7 @@ use super::{OperationalState, Release, Task, UpdateResult};
 use crate::bytes::{Rest, put, put_optional};
 use crate::transfer::Digest;
 
-/// Of the layout below.
+/// Of the layout below. A program that is taken back reads what the one on trial has left: where it cannot, it has nothing to report.
 pub(super) const VERSION: u16 = 1;
 
 const TASKS: [Task; 7] =

@@ -1,6 +1,8 @@
 //! Rule by rule, as the object's definition (OMA-TS-LWM2M_SwMgmt-V1_0_2 and object 9 in version 1.1) has them, and what the gateway's earlier
 //! client did with its own instance.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const EXECUTABLE: [u8; 32] = [1; 32];
@@ -28,6 +30,8 @@ fn after(kind: Kind, inputs: impl IntoIterator<Item = Input>) -> Machine {
 const DONE: Result<(), Failure> = Ok(());
 /// Failed without saying more.
 const FAILED: Result<(), Failure> = Err(Failure { result: None, reason: String::new() });
+/// Of all numbers.
+const HALF: u64 = u64::MAX / 2;
 const PACKAGE: Digest = Digest { length: 9, sha256: [3; 32] };
 const INSTALL: Input = Input::Execute(Task::Install);
 const ACTIVATE: Input = Input::Execute(Task::Activate);
@@ -382,4 +386,60 @@ fn after_a_restart_a_download_is_judged_by_what_is_there() {
         assert_eq!(shown(&restarted(&machine, false, OTHER).0), (State::Initial, UpdateResult::Integrity));
     }
     assert_eq!(restarted(&installed(Kind::Package), false, OTHER).0, installed(Kind::Package));
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let tasks = [Task::Install, Task::Remove, Task::Activate, Task::Deactivate, Task::Start, Task::Stop, Task::Purge];
+    let ended = |ended| if ended { DONE } else { FAILED };
+    let length = proptest::option::of(prop_oneof![Just(PACKAGE.length), Just(0)]);
+    prop_oneof![
+        Just(Input::Push),
+        Just(uri()),
+        Just(Input::Reset),
+        any::<u64>().prop_map(|number| Input::Received(number, PACKAGE)),
+        any::<u64>().prop_map(|number| Input::Verified(number, release())),
+        any::<u64>().prop_map(|number| Input::Lost(number, UpdateResult::ConnectionLost, String::new())),
+        any::<bool>().prop_map(|for_update| Input::Uninstall { for_update }),
+        proptest::sample::select(tasks.to_vec()).prop_map(Input::Execute),
+        (any::<u64>(), any::<bool>()).prop_map(move |(number, well)| Input::Ended(number, ended(well))),
+        (length, any::<bool>())
+            .prop_map(|(length, same)| Input::Started { length, running: if same { EXECUTABLE } else { OTHER } }),
+    ]
+}
+
+/// The same with the number that the machine has: every other piece of news is of the present.
+fn present(machine: &Machine, input: Input) -> Input {
+    match input {
+        Input::Received(0..=HALF, package) => Input::Received(machine.serial, package),
+        Input::Verified(0..=HALF, release) => Input::Verified(machine.serial, release),
+        Input::Lost(0..=HALF, result, reason) => Input::Lost(machine.serial, result, reason),
+        Input::Ended(0..=HALF, ended) => Input::Ended(machine.serial, ended),
+        other => other,
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_each_task_is_begun_once_and_by_a_server(
+        kind in proptest::sample::select(KINDS.to_vec()),
+        inputs in proptest::collection::vec(any_input(), 0..60),
+    ) {
+        let (mut machine, mut begun) = (Machine::new(kind), Vec::new());
+        for input in inputs {
+            let input = present(&machine, input);
+            let asked = matches!(input, Input::Execute(_) | Input::Uninstall { .. });
+            let Ok((next, work)) = machine.step(input.clone()) else { continue };
+            if let Some(Work::Begin(task)) = work {
+                prop_assert!(asked && !begun.contains(&next.serial), "{task:?} after {input:?}");
+                prop_assert_eq!(next.task, Some(task));
+                prop_assert!(kind == Kind::Package || matches!(task, Task::Install | Task::Activate));
+                begun.push(next.serial);
+            }
+            prop_assert!(next.serial >= machine.serial);
+            prop_assert!(machine.task.is_none() || next.task == machine.task || next.task.is_none());
+            prop_assert!(next.package.is_some() || !matches!(next.phase, Phase::Downloaded | Phase::Delivered(_)));
+            prop_assert!(next.needs_package() || !matches!(next.phase, Phase::Downloaded | Phase::Delivered(_)));
+            machine = next;
+        }
+    }
 }
