@@ -12,6 +12,8 @@
 #   LAPWING_RUN            the folder of the one that runs
 #   LAPWING_UPDATES        the folder of updates; an update has the name of the executable
 #   LAPWING_TRIAL_SECONDS  how long an update may take to register
+# Set by the package that replaces the first client of this gateway, below whose runner this one runs then:
+#   LAPWING_BELOW          what that runner starts, in whose place the initial executable comes when nothing else is left
 set -u
 
 initial=${LAPWING_INITIAL:-/usr/bin/lwm2m-python-client}
@@ -104,10 +106,25 @@ on_trial() {
     [ -e "$LAPWING_TRIAL" ] || [ -e "$over" ]
 }
 
+# What came with the machine comes back; below another runner, which started this one instead, for that one to go on with.
+go_back() {
+    if [ -z "${LAPWING_BELOW:-}" ]; then
+        mkdir -p "$folder" && place "$initial" "$executable" || exit 1
+        return
+    fi
+    place "$initial" "$LAPWING_BELOW" || LAPWING_BELOW=$initial
+    rm -rf "$folder"
+    sync
+    # A signal that came meanwhile was meant for the agent that is gone.
+    [ -z "$stopping" ] || exit 0
+    unset LAPWING_TRIAL LAPWING_RUN LAPWING_UPDATE
+    exec python "$LAPWING_BELOW" "$@"
+}
+
 # The mark of the trial goes last: what a power cut interrupts is done again.
 roll_back() {
     say "the executable before the update comes back"
-    mv -f "$previous" "$executable" 2>/dev/null || place "$initial" "$executable" || exit 1
+    mv -f "$previous" "$executable" 2>/dev/null || go_back "$@"
     sync
     rm -f "$LAPWING_TRIAL" "$over"
     sync
@@ -155,14 +172,14 @@ trap 'pass_on INT' INT
 trap 'pass_on HUP' HUP
 
 if [ ! -e "$executable" ]; then
-    mkdir -p "$folder" && place "$initial" "$executable" || exit 1
+    go_back "$@"
     rm -f "$LAPWING_TRIAL" "$over"
 fi
 
 while [ -z "$stopping" ]; do
     watchdog=
     if on_trial && ! count; then
-        roll_back
+        roll_back "$@"
     fi
     launch "$@"
     if on_trial; then
@@ -175,7 +192,7 @@ while [ -z "$stopping" ]; do
     [ -z "$stopping" ] || break
     if on_trial; then
         say "the update has ended with $code before it had registered"
-        roll_back
+        roll_back "$@"
     elif [ "$code" -eq 65 ]; then
         take_update
     else

@@ -2,6 +2,7 @@
 
 mod arch;
 mod codegen;
+mod ig60;
 mod install;
 mod stages;
 
@@ -12,6 +13,7 @@ const USAGE: &str = "usage: cargo xtask VERB
   test [STAGE ...]   install what is missing and run every test (or only the stages named); `test list` names them
   soak               the tests that run long
   codegen [--check]  write (or only compare) the object definitions that are generated from OMA's facts
+  ig60-package       pack Lapwing as an update of the IG60's first client, which it replaces
   arch               check the arrows between the rooms and the size of files";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["soak"] => stages::soak(),
         ["codegen"] => codegen::run(&stages::root(), false),
         ["codegen", "--check"] => codegen::run(&stages::root(), true),
+        ["ig60-package", ref arguments @ ..] => ig60::run(arguments),
         ["arch"] => arch::check(&stages::root()),
         _ => Err(USAGE.to_owned()),
     };

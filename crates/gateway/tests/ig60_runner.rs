@@ -18,12 +18,14 @@ const REGISTER: &str = "rm \"$LAPWING_TRIAL\"";
 struct Gateway {
     root: TempDir,
     trial_seconds: u32,
+    /// Another runner started this one, instead of `stub`.
+    below: bool,
 }
 
 impl Gateway {
     /// With this fake agent as the one that came with the machine.
     fn new(initial: &str) -> Self {
-        let gateway = Self { root: tempfile::tempdir().unwrap(), trial_seconds: 60 };
+        let gateway = Self { root: tempfile::tempdir().unwrap(), trial_seconds: 60, below: false };
         for folder in ["usr", "updates"] {
             fs::create_dir(gateway.path(folder)).unwrap();
         }
@@ -63,6 +65,9 @@ impl Gateway {
         runner
             .env("LAPWING_UPDATES", self.path("updates"))
             .env("LAPWING_TRIAL_SECONDS", self.trial_seconds.to_string());
+        if self.below {
+            runner.env("LAPWING_BELOW", self.path("stub"));
+        }
         runner.env("FAKE_LOG", self.path("log")).spawn().unwrap()
     }
 
@@ -267,6 +272,42 @@ fn what_was_made_for_python_is_run_by_python() {
     assert_eq!(gateway.run(&["-d"]), Some(3));
     let executable = gateway.path("run/agent");
     assert_eq!(gateway.started(), ["initial -d".to_owned(), format!("fake python {} -d", executable.display())]);
+}
+
+#[test]
+fn below_another_runner_what_came_with_the_machine_takes_the_place_of_what_that_one_starts() {
+    let gateway = Gateway { below: true, ..Gateway::new("exit 9") };
+    gateway.write("bin/python", &fake_agent("fake python", "exit 3"));
+    let back = format!("fake python {} -d", gateway.path("stub").display());
+    let initial = fs::read(gateway.path("usr/agent")).unwrap();
+    let again = |why: &str| {
+        assert_eq!(gateway.run(&["-d"]), Some(3), "{why}");
+        assert_eq!(gateway.started().last(), Some(&back), "{why}");
+        assert!(fs::read(gateway.path("stub")).unwrap() == initial && !gateway.path("run").exists(), "{why}");
+    };
+    gateway.write("stub", "");
+    gateway.write("run/agent", &fake_agent("update", "exit 1"));
+    gateway.write("run/trial", "0");
+    again("it has ended before it had registered");
+    gateway.write("stub", "");
+    gateway.write("run/agent", &fake_agent("update", "exit 1"));
+    gateway.write("run/trial", "3");
+    again("it was started often enough");
+    gateway.write("stub", "");
+    again("nothing is there");
+
+    // Once it has registered, what comes later falls back to it.
+    gateway.write(
+        "run/agent",
+        &fake_agent(
+            "lapwing",
+            &format!("{REGISTER}; [ -e \"$FAKE_LOG.took\" ] && exit 7; touch \"$FAKE_LOG.took\"; exit 65"),
+        ),
+    );
+    gateway.write("run/trial", "0");
+    gateway.update("exit 1");
+    assert_eq!(gateway.run(&[]), Some(7));
+    assert_eq!(gateway.started(), ["lapwing ", "update ", "lapwing "]);
 }
 
 #[test]
