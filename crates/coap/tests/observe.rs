@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{Head, Pair, Seen, Solo, message, pattern, seconds};
 use lapwing_coap::{
     Block, BlockSize, Code, Message, MessageType, Token,
-    peer::{Config, ExchangeId, Failure, Outcome, Outgoing, Reply, RequestId},
+    peer::{Config, ExchangeId, Failure, Outcome, Outgoing, Peer, Reply, RequestId},
     wire::option,
 };
 
@@ -411,4 +413,30 @@ fn the_last_value_arrives_after_bad_weather() {
         assert_eq!(outcomes(&pair.server.seen).last(), Some(&Outcome::Acknowledged), "seed {seed}");
     }
     assert!(arrived > 80, "{arrived}");
+}
+
+/// An observation goes on in another process of the server: with newer numbers, and in blocks where it is long.
+#[test]
+fn an_observation_is_taken_up_by_another_peer() {
+    let mut pair = observable();
+    let (_, token) = observe(&mut pair);
+    notify(&mut pair, token, b"2", true);
+    pair.run(1.0);
+    pair.client.take();
+    let number = pair.server.peer.notification_number();
+    pair.server.peer = Peer::new(Arc::new(Config::default()), [99; 32]);
+    notify(&mut pair, token, b"nobody", true);
+    pair.run(1.0);
+    assert_eq!(bodies(&pair.client.take()), [b""; 0], "it knows of no observation");
+    pair.server.peer.take_up_observations(number.wrapping_add(1 << 22));
+    let now = pair.now();
+    assert!(pair.server.peer.take_up_observation(now, token, &["3"], None));
+    let long = pattern(3_000);
+    for body in [b"3".as_slice(), &long, b"4"] {
+        notify(&mut pair, token, body, true);
+        pair.run(1.0);
+        assert_eq!(bodies(&pair.client.take()), [body], "{}", pair.ladder());
+    }
+    let asked = |seen: &Seen| matches!(seen, Seen::Request { .. });
+    assert!(!pair.server.take().iter().any(asked), "the blocks are those of the notification");
 }

@@ -57,6 +57,7 @@ impl Client {
             trust_anchors: Vec::new(),
             unknown_time: UnknownTime::default(),
             connection_id: true,
+            resume: false,
             objects: Vec::new(),
             state: None,
             port: 0,
@@ -68,8 +69,8 @@ impl Client {
         Handle(Arc::clone(&self.shared))
     }
 
-    /// Registers, and serves the servers until `shutdown` ends or [`Handle::shutdown`] is called; then it de-registers, for at most 5 s.
-    /// Needs tokio around it, with I/O; all objects run in the task that awaits this.
+    /// Registers, and serves the servers until `shutdown` ends or [`Handle::shutdown`] is called; then it de-registers, for at most 5 s,
+    /// unless its registrations are to [outlive](Builder::resume) it. Needs tokio around it, with I/O; all objects run in the task that awaits this.
     ///
     /// # Errors
     /// [`RunError`], at the beginning. Later nothing ends it but a shutdown: a server that cannot be reached is tried again.
@@ -109,6 +110,7 @@ pub struct Builder {
     trust_anchors: Vec<Vec<u8>>,
     unknown_time: UnknownTime,
     connection_id: bool,
+    resume: bool,
     objects: Vec<Arc<dyn Erased>>,
     state: Option<PathBuf>,
     port: u16,
@@ -171,6 +173,15 @@ impl Builder {
     /// default.
     pub fn connection_id(mut self, offered: bool) -> Self {
         self.connection_id = offered;
+        self
+    }
+
+    /// Whether registrations outlive the process, with what servers observe; needs a [`state`](Builder::state). The client then ends without
+    /// de-registering, and the next one with the same state goes on where the last one ended: with an Update over its DTLS association, or
+    /// from the same port where there is no DTLS, and with notifications of what is observed. A server that does not know it any more is
+    /// registered at. By default it registers each time, and servers observe anew.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -238,6 +249,10 @@ impl Builder {
         if !self.connection_id {
             config.dtls.connection_id = None;
         }
+        if self.resume && self.state.is_none() {
+            return Err(BuildError::NoState);
+        }
+        config.resume = self.resume;
         config.validate()?;
         Ok(Client {
             config,
@@ -287,6 +302,9 @@ pub enum BuildError {
     /// There is neither a server to register with nor a bootstrap server.
     #[error("no server was given")]
     NoServer,
+    /// Registrations are to outlive the process, and there is no folder to keep them in.
+    #[error("registrations can outlive the process only with a state folder")]
+    NoState,
     /// The URI of a server is none.
     #[error("server '{uri}': {error}")]
     Server {
@@ -365,7 +383,7 @@ impl Handle {
         self.0.request(Request::NetworkChanged);
     }
 
-    /// De-registers and ends [`Client::run`].
+    /// Ends [`Client::run`], which de-registers unless its registrations are to outlive it.
     pub fn shutdown(&self) {
         self.0.request(Request::Shutdown);
     }

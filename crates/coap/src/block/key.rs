@@ -1,6 +1,7 @@
 //! Which requests belong to one transfer.
 
 use crate::{
+    ContentFormat,
     message::Digester,
     wire::{Block, Code, Message, ReservedBlockSize, option},
 };
@@ -36,5 +37,20 @@ impl Profile {
             key = key.with(message.payload);
         }
         Ok(Self { key: key.finish(), observe, block1, block2 })
+    }
+
+    /// The key of a GET of this path in this format, without other options.
+    pub(crate) fn key_of(digester: Digester, path: &[&str], accept: Option<ContentFormat>) -> u64 {
+        let mut key = digester.begin().with_word(u64::from(Code::GET.0));
+        for segment in path {
+            key = key.with_word(u64::from(option::URI_PATH)).with(segment.as_bytes());
+        }
+        if let Some(ContentFormat(format)) = accept {
+            // Without leading zeros (RFC 7252 section 3.2).
+            let bytes = format.to_be_bytes();
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            key = key.with_word(u64::from(option::ACCEPT)).with(&bytes[zeros..]);
+        }
+        key.finish()
     }
 }

@@ -42,6 +42,16 @@ impl Observers {
         self.sequence
     }
 
+    /// The number of the last notification.
+    pub(crate) fn number(&self) -> u32 {
+        self.sequence
+    }
+
+    /// Goes on counting from this number.
+    pub(crate) fn set_number(&mut self, number: u32) {
+        self.sequence = number & 0xff_ffff;
+    }
+
     /// Begins an observation, in place of one with the same token (RFC 7641 section 4.1). False if there are too many.
     pub(crate) fn register(&mut self, token: Token, key: u64, block_size: BlockSize, now: Duration) -> bool {
         if let Some(observer) = self.get(token) {

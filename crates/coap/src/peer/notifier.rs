@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Event, NotificationId, Outcome, Peer, Reply};
 use crate::{
+    ContentFormat,
+    block::Profile,
     exchange::Owner,
     wire::{Block, MessageId, MessageType, Token},
 };
@@ -110,6 +112,30 @@ impl Peer {
         if let Some((notification, _)) = newer {
             self.events.push_back(Event::Notified { notification, token, outcome: Outcome::Superseded });
         }
+    }
+
+    /// The number of the last notification, to be stored for [`Peer::take_up_observations`].
+    pub fn notification_number(&self) -> u32 {
+        self.observers.number()
+    }
+
+    /// Goes on with the observations of an earlier process: [`Peer::take_up_observation`] names them. `number` is one that its last
+    /// notification cannot have reached, and less than 2^23 beyond that (RFC 7641 section 3.4).
+    pub fn take_up_observations(&mut self, number: u32) {
+        self.observers.set_number(number);
+    }
+
+    /// Goes on with one of them, which was begun by a GET of this path in this format. False if there are too many.
+    pub fn take_up_observation(
+        &mut self,
+        now: Duration,
+        token: Token,
+        path: &[&str],
+        accept: Option<ContentFormat>,
+    ) -> bool {
+        self.now = now;
+        let key = Profile::key_of(self.messages.digester, path, accept);
+        self.observers.register(token, key, self.block_size(None), now)
     }
 
     /// Whether this token observes.

@@ -46,8 +46,8 @@ const INPUTS: usize = 64;
 /// How long a client that is told to stop waits for its servers to hear of it.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Runs a client on this network, clock and store until `shutdown` ends and every server was told, or 5 s have passed. Without a
-/// store, what servers change of their accounts is forgotten when the process ends.
+/// Runs a client on this network, clock and store until `shutdown` ends and every server was told, or 5 s have passed; where registrations are
+/// to outlive it, nobody is told. Without a store, what servers change of their accounts is forgotten when the process ends.
 ///
 /// # Errors
 /// [`RunError::Config`] and [`RunError::Store`], at the beginning. Later nothing ends it but `shutdown`.
@@ -86,6 +86,8 @@ struct Driver<N: Net, C, D> {
     wait: Option<Duration>,
     /// The client was told to stop: when it stops although not every server has heard of it.
     farewell: Option<Duration>,
+    /// Servers are not told that it stops: another process goes on with its registrations.
+    resumable: bool,
     stopped: bool,
     transmit: Vec<u8>,
     receive: Box<[u8]>,
@@ -96,6 +98,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         let Client { config, objects, shared, .. } = client;
         let mut seed = [0; 32];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(std::io::Error::from)?;
+        let resumable = config.resume && store.is_some();
         let records = Records::new(store);
         let saved = records.load(&config.servers)?;
         let now = clock.now();
@@ -114,6 +117,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
             shared,
             wait: None,
             farewell: None,
+            resumable,
             stopped: false,
             transmit: Vec::new(),
             receive: vec![0; MAX_DATAGRAM].into(),
@@ -124,7 +128,8 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..INPUTS {
             self.pump();
-            if self.stopped {
+            let left = self.farewell.is_some() && self.resumable && self.records.are_durable();
+            if self.stopped || left {
                 return Poll::Ready(());
             }
             ready!(self.poll_input(cx));
@@ -190,7 +195,9 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
     fn leave(&mut self) {
         self.now = self.clock.now();
         self.farewell = Some(self.now.elapsed + FAREWELL);
-        self.engine.command(self.now, Command::Deregister);
+        if !self.resumable {
+            self.engine.command(self.now, Command::Deregister);
+        }
     }
 
     fn take_requests(&mut self) {
@@ -247,6 +254,9 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         };
         match event {
             Event::Registered { server, after } => tracing::info!(server, uri = uri(server), ?after, "registered"),
+            Event::Resumed { server, after } => {
+                tracing::info!(server, uri = uri(server), ?after, "registration resumed")
+            }
             Event::Updated { server } => tracing::debug!(server, "registration updated"),
             Event::RegistrationFailed { server, reason, retry_in: Some(retry_in) } => {
                 tracing::warn!(server, uri = uri(server), %reason, ?retry_in, "not registered");

@@ -47,6 +47,11 @@ impl<D: Disk> Records<D> {
         self.waiting.push_back((id, record));
     }
 
+    /// Whether nothing waits to be durable.
+    pub(super) fn are_durable(&self) -> bool {
+        self.running.is_none() && self.waiting.is_empty()
+    }
+
     /// The next record that is durable, or could not be stored. Polled to go on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(PersistId, Result<(), StoreError>)> {
         if self.running.is_none() {

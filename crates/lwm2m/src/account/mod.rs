@@ -16,6 +16,7 @@ mod uri;
 
 pub use bootstrap::BootstrapAccount;
 pub use consistency::Inconsistency;
+pub(crate) use record::fingerprint as checksum;
 pub use record::{Record, RecordKey, Saved, UnknownKey};
 pub use security::{Security, SecurityError, SecurityMode};
 pub use uri::{ServerUri, UriError};

@@ -26,6 +26,8 @@ pub enum RecordKey {
     Accounts,
     /// The DTLS association with a server, secrets included.
     Association(ShortServerId),
+    /// The registration at a server, with what it observes.
+    Registration(ShortServerId),
 }
 
 /// A piece of state that must outlive the process, in a format of its own (versioned, checked when it is read back).
@@ -54,13 +56,14 @@ impl std::fmt::Debug for Record {
 }
 
 impl std::fmt::Display for RecordKey {
-    /// A name that suits a file: `server-1`, `attributes-1`, `accounts`, `association-1`.
+    /// A name that suits a file: `server-1`, `attributes-1`, `accounts`, `association-1`, `registration-1`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RecordKey::Server(ssid) => write!(f, "server-{ssid}"),
             RecordKey::Attributes(ssid) => write!(f, "attributes-{ssid}"),
             RecordKey::Accounts => f.write_str("accounts"),
             RecordKey::Association(ssid) => write!(f, "association-{ssid}"),
+            RecordKey::Registration(ssid) => write!(f, "registration-{ssid}"),
         }
     }
 }
@@ -78,6 +81,7 @@ impl std::str::FromStr for RecordKey {
             "server" => Ok(RecordKey::Server(ssid)),
             "attributes" => Ok(RecordKey::Attributes(ssid)),
             "association" => Ok(RecordKey::Association(ssid)),
+            "registration" => Ok(RecordKey::Registration(ssid)),
             _ => Err(UnknownKey),
         }
     }
@@ -122,8 +126,9 @@ impl Saved {
         let stored = Stored::load(&saved).and_then(Result::ok).and_then(|stored| stored.objects.accounts().ok());
         let stored = stored.into_iter().flat_map(|accounts| accounts.servers).map(|account| account.ssid);
         for ssid in configured.into_iter().chain(stored) {
-            for key in [RecordKey::Server(ssid), RecordKey::Attributes(ssid), RecordKey::Association(ssid)] {
-                add(&mut saved, key)?;
+            let keys = [RecordKey::Server, RecordKey::Attributes, RecordKey::Association, RecordKey::Registration];
+            for key in keys {
+                add(&mut saved, key(ssid))?;
             }
         }
         Ok(saved)
@@ -154,7 +159,7 @@ impl FromIterator<Record> for Saved {
 }
 
 /// FNV-1a: tells whether a configuration is the one that a record grew from, or a record whole; no protection from anybody.
-pub(super) fn fingerprint(octets: &[u8]) -> u64 {
+pub(crate) fn fingerprint(octets: &[u8]) -> u64 {
     octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
@@ -297,7 +302,7 @@ mod tests {
 
     #[test]
     fn names_of_records_are_read_back() {
-        for key in [RecordKey::Server(1), RecordKey::Attributes(65_534)] {
+        for key in [RecordKey::Server(1), RecordKey::Attributes(65_534), RecordKey::Registration(7)] {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
         assert_eq!("other-1".parse::<RecordKey>(), Err(UnknownKey));

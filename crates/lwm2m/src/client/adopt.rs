@@ -67,6 +67,7 @@ impl Session {
     fn retire(&mut self, cx: &mut Context) {
         self.retired = true;
         self.forget_record(cx);
+        self.forget_registration_record(cx);
         forget(cx, self.account.ssid);
         self.deregister(cx, Then::Stop);
     }

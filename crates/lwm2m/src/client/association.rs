@@ -80,7 +80,12 @@ impl Session {
 
     /// The local port that the flow has to have for the association to go on over it.
     pub(super) fn wanted_port(&self) -> Option<u16> {
-        self.association.port.filter(|_| self.standing() != Standing::Absent)
+        self.association.port.filter(|_| self.standing() != Standing::Absent).or_else(|| self.registered_port())
+    }
+
+    /// The local port of the flow, where the driver told it.
+    pub(super) fn local_port(&self) -> Option<u16> {
+        self.association.local_port
     }
 
     pub(super) fn bound(&mut self, port: u16) {
@@ -100,7 +105,7 @@ impl Session {
     pub(super) fn secure_flow(&mut self, cx: &mut Context, since: Duration) {
         let same_port = self.association.port.is_some() && self.association.port == self.association.local_port;
         let goes_on = self.standing() != Standing::Absent && (self.outlives_addresses() || same_port);
-        let Some(secure) = self.connection.secure_mut() else { return self.send_register(cx, since) };
+        let Some(secure) = self.connection.secure_mut() else { return self.begin_registration(cx, since) };
         self.state = State::Securing { since };
         if !goes_on {
             secure.connect(cx.now);
@@ -111,10 +116,10 @@ impl Session {
         }
     }
 
-    /// Registers over an association that was made in another run or on another flow.
+    /// Over an association that was made in another run or on another flow.
     fn go_on(&mut self, cx: &mut Context, since: Duration) {
         self.presume(cx);
-        self.send_register(cx, since);
+        self.begin_registration(cx, since);
     }
 
     /// Gives the server the time of a message and two retransmissions to show that it still knows the association.
@@ -168,7 +173,7 @@ impl Session {
         }
         self.reserve(cx);
         if let State::Securing { since } = self.state {
-            self.send_register(cx, since);
+            self.begin_anew(cx, since);
         }
     }
 

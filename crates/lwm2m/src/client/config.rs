@@ -71,6 +71,10 @@ pub struct Config {
     /// How long the application may take for an operation. Then the server gets 5.03; a read is dropped, a mutation
     /// runs on. Default 60 s.
     pub operation_timeout: Duration,
+    /// Whether registrations, and what servers observe, outlive the process where it ends without de-registering: a client that is made
+    /// with the same records then goes on with them, as far as its servers can know it by its association or its address. Otherwise it
+    /// registers, and servers observe anew. Default no.
+    pub resume: bool,
     /// How many operations one server may have open at a time, beyond which it gets 5.03. Default 32.
     pub max_operations: usize,
     /// How many observations one server may have, beyond which it gets 5.03. Default 256; the bound in
@@ -96,6 +100,7 @@ impl Config {
             coap: Arc::new(peer::Config::default()),
             notifications: Notifications::default(),
             operation_timeout: Duration::from_secs(60),
+            resume: false,
             max_operations: 32,
             max_observations: 256,
             max_bootstrap: 64 * 1024,

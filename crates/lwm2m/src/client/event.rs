@@ -34,6 +34,14 @@ pub enum Event {
         /// Time since the attempt began, resolving included.
         after: Duration,
     },
+    /// A server has shown that it still has the registration of an earlier run: its requests are answered from now on, and it is
+    /// notified of what it observed.
+    Resumed {
+        /// The server.
+        server: ShortServerId,
+        /// Time since the attempt began, resolving included.
+        after: Duration,
+    },
     /// A server has taken an Update.
     Updated {
         /// The server.

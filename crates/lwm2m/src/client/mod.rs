@@ -21,6 +21,7 @@ mod operations;
 mod output;
 mod registration;
 mod reply;
+mod resume;
 mod session;
 
 pub use self::{
@@ -224,6 +225,8 @@ impl Client {
             session.persisted(&mut self.cx, result);
         } else if let Some(session) = self.sessions.iter_mut().find(|session| session.is_reserving(id)) {
             session.reserved(&mut self.cx, result);
+        } else if let Some(session) = self.sessions.iter_mut().find(|session| session.is_keeping(id)) {
+            session.kept(&mut self.cx, result);
         } else if self.bootstrap.is_storing(id) {
             self.bootstrap.persisted(&mut self.cx, id, result);
         }

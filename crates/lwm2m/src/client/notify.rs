@@ -47,6 +47,9 @@ impl Session {
 
     /// Sends and reads what is due. Returns whether there was anything.
     pub(super) fn run_observations(&mut self, cx: &mut Context) -> bool {
+        if self.holds_back() {
+            return false;
+        }
         let mut busy = false;
         // Backwards, since an observation may end on the way.
         for index in (0..self.observations.len()).rev() {
@@ -135,6 +138,7 @@ impl Session {
             cx.operations.remove(id);
             cx.outputs.push_back(Item::Abort(id, Why::NotObserved));
         }
+        self.outdate_record();
         cx.observed_changed = true;
         observation.token
     }
@@ -143,6 +147,7 @@ impl Session {
     /// observation any more.
     pub(super) fn forget_observation(&mut self, cx: &mut Context, token: Token) {
         cx.operations.forget_observe(self.index, token);
+        self.unwant_observation(cx, token);
         if let Some(index) = self.observations.iter().position(|observation| observation.token == token) {
             self.end_observation(cx, index, None);
         }

@@ -13,7 +13,7 @@ use lapwing_coap::{ContentFormat, Token, peer::NotificationId};
 use super::OperationId;
 use crate::{
     attributes::Attributes,
-    model::{Node, Path, Value},
+    model::{Instance, Node, Path, Value},
 };
 
 /// Demanded values that wait for the acknowledgement of earlier ones, for each observation.
@@ -145,6 +145,19 @@ impl Observation {
         };
         observation.remember(content);
         observation.reported = observation.seen.and_then(Scalar::number);
+        observation
+    }
+
+    /// An observation of an earlier run: nobody knows what was notified last, so that its content is due.
+    pub(super) fn taken_up(
+        now: Duration,
+        token: Token,
+        path: Path,
+        accept: Option<ContentFormat>,
+        numeric: bool,
+    ) -> Observation {
+        let mut observation = Observation::new(now, token, path, accept, numeric, &Node::Instance(Instance::new()));
+        observation.demand(now, None);
         observation
     }
 

@@ -66,6 +66,19 @@ pub(super) struct Told {
     links: Vec<u8>,
 }
 
+impl Registered {
+    /// One of an earlier run: which objects the server was told of is not known.
+    pub(super) fn left(location: Vec<String>, lifetime: u32) -> Registered {
+        let told = Told { lifetime, links: Vec::new() };
+        Registered { location, told, update_at: None, updating: None, again: false }
+    }
+
+    /// Its location and lifetime.
+    pub(super) fn to_keep(&self) -> (Vec<String>, u32) {
+        (self.location.clone(), self.told.lifetime)
+    }
+}
+
 /// What follows a De-register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
@@ -101,6 +114,7 @@ impl Session {
             State::Waiting { disabled: true, .. } | State::Deregistering { .. } => Status::Disabled,
             State::Waiting { .. } => Status::Waiting,
             State::Opening { .. } | State::Securing { .. } | State::Registering { .. } => Status::Registering,
+            State::Registered(_) if self.is_resuming() => Status::Registering,
             State::Registered(_) => Status::Registered,
         }
     }
@@ -292,17 +306,24 @@ impl Session {
         };
         let update_at = update_interval(told.lifetime, &cx.settings.coap.transmission).map(|after| sent + after);
         self.state = State::Registered(Registered { location, told, update_at, updating: None, again: false });
-        self.backoff.reset();
         if leaving {
+            self.backoff.reset();
             return self.deregister(cx, Then::Stop);
         }
+        self.outdate_record();
         self.connection.peer().set_silent(false);
         tracing::debug!(server = self.account.ssid, "registered");
-        self.failures = 0;
-        cx.registered.push(self.account.ssid);
+        self.taken(cx);
         cx.event(Event::Registered { server: self.account.ssid, after: cx.now.saturating_sub(since) });
         // What was declared or written while the answer was under way.
         self.update_if_changed(cx);
+    }
+
+    /// The server has, or still has, the registration.
+    fn taken(&mut self, cx: &mut Context) {
+        self.backoff.reset();
+        self.failures = 0;
+        cx.registered.push(self.account.ssid);
     }
 
     pub(super) fn attempt_failed(&mut self, cx: &mut Context, reason: Failure) {
@@ -386,8 +407,17 @@ impl Session {
         let interval = update_interval(updating.told.lifetime, &cx.settings.coap.transmission);
         registered.update_at = interval.map(|after| updating.sent + after);
         registered.told = updating.told;
-        cx.event(Event::Updated { server: self.account.ssid });
-        if std::mem::take(&mut registered.again) {
+        let again = std::mem::take(&mut registered.again);
+        let server = self.account.ssid;
+        match self.resumed() {
+            Some(since) => {
+                self.taken(cx);
+                cx.event(Event::Resumed { server, after: cx.now.saturating_sub(since) });
+                self.end_observations_of_what_has_gone(cx);
+            }
+            None => cx.event(Event::Updated { server }),
+        }
+        if again {
             self.update(cx);
         }
     }

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use lapwing_coap::{
-    Code, Token,
+    Code, ContentFormat, Token,
     peer::{self, ExchangeId, NotificationId, Outcome, RequestId, Response},
 };
 use lapwing_dtls as dtls;
@@ -17,6 +17,7 @@ use super::{
     observation::Observation,
     operations::{Pending, Phase, Work},
     registration::State,
+    resume::Keeping,
 };
 use crate::{
     account::{Saved, ServerAccount},
@@ -49,6 +50,7 @@ pub(super) struct Session {
     pub(super) observations: Vec<Observation>,
     pub(super) attributes: AttributeTable,
     pub(super) changes: Changes,
+    pub(super) keeping: Keeping,
     /// The Execute of Disable, while its answer settles.
     pub(super) disabling: Option<ExchangeId>,
     /// The Execute of the Bootstrap-Request Trigger, while its answer settles.
@@ -134,11 +136,13 @@ impl Session {
             observations: Vec::new(),
             attributes: AttributeTable::new(),
             changes: Changes::default(),
+            keeping: Keeping::default(),
             disabling: None,
             triggering: None,
             saved: None,
         };
         session.import(cx, &saved);
+        session.import_registration(cx, &saved);
         session.saved = Some(saved);
         session
     }
@@ -150,15 +154,19 @@ impl Session {
             self.attributes = self.account.restored_attributes(&saved, definition);
             return;
         }
+        self.end_observations_of_what_has_gone(cx);
+        let gone = |path: &Path| !cx.tree.has(&path.up_to(crate::model::Level::Instance));
+        let paths: Vec<Path> = self.attributes.iter().map(|(path, _)| path).filter(gone).collect();
+        paths.iter().for_each(|path| self.attributes.remove_below(path));
+        self.update_if_changed(cx);
+    }
+
+    pub(super) fn end_observations_of_what_has_gone(&mut self, cx: &mut Context) {
         for index in (0..self.observations.len()).rev() {
             if !cx.tree.has(&self.observations[index].path) {
                 self.end_observation(cx, index, Some(Code::NOT_FOUND));
             }
         }
-        let gone = |path: &Path| !cx.tree.has(&path.up_to(crate::model::Level::Instance));
-        let paths: Vec<Path> = self.attributes.iter().map(|(path, _)| path).filter(gone).collect();
-        paths.iter().for_each(|path| self.attributes.remove_below(path));
-        self.update_if_changed(cx);
     }
 
     pub(super) fn handle_datagram(&mut self, cx: &mut Context, datagram: &[u8]) {
@@ -203,7 +211,7 @@ impl Session {
             self.act(cx, digest);
             busy = true;
         }
-        self.watch_numbers(cx) | self.run_observations(cx) || busy
+        self.watch_numbers(cx) | self.keep(cx) | self.run_observations(cx) || busy
     }
 
     /// The next datagram. One for which there is no flow is lost, as in a network that is down: if it stayed, the message
@@ -223,7 +231,8 @@ impl Session {
             Timer::Dtls(timer) => (due, Reason::Dtls(timer)),
         });
         let association = self.doubt_due().map(|due| (due, Reason::Association));
-        let observation = self.observations.iter().filter_map(Observation::next_due).min();
+        let observed = if self.holds_back() { &[][..] } else { &self.observations };
+        let observation = observed.iter().filter_map(Observation::next_due).min();
         let observation = observation.map(|due| (due, Reason::Observation));
         [connection, association, observation, self.registration_due()]
             .into_iter()
@@ -269,16 +278,14 @@ impl Session {
                     self.forget_observation(cx, token);
                 }
                 let begin = (observe == Observe::Begin).then_some(token);
-                if begin.is_some() && self.observations.len() >= cx.settings.max_observations {
-                    return self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
+                let observed = self.observations.len() + self.observations_wanted();
+                match begin {
+                    Some(_) if observed >= cx.settings.max_observations => {
+                        self.respond(cx, exchange, Code::SERVICE_UNAVAILABLE);
+                    }
+                    Some(token) if cx.settings.resume => self.want_observation(exchange, token, path, accept),
+                    _ => self.read(cx, exchange, path, accept, begin),
                 }
-                if own(&path) {
-                    return match self.own_content(&path) {
-                        Some(node) => self.answer_read(cx, exchange, path, accept, begin, node),
-                        None => self.respond(cx, exchange, Code::NOT_FOUND),
-                    };
-                }
-                self.operate(cx, exchange, OperationKind::Read { path }, Work::Read { path, accept, observe: begin });
             }
             Plan::Discover { path } if own(&path) || !has_dimensions(cx, &path) => {
                 self.answer_discover(cx, exchange, path, BTreeMap::new());
@@ -309,6 +316,24 @@ impl Session {
                 chunk(cx, id, first, whole);
             }
         }
+    }
+
+    /// Reads what is asked for; with a token, an observation begins.
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context,
+        exchange: ExchangeId,
+        path: Path,
+        accept: Option<ContentFormat>,
+        observe: Option<Token>,
+    ) {
+        if path.object_id() == Some(server::OBJECT_ID) {
+            return match self.own_content(&path) {
+                Some(node) => self.answer_read(cx, exchange, path, accept, observe, node),
+                None => self.respond(cx, exchange, Code::NOT_FOUND),
+            };
+        }
+        self.operate(cx, exchange, OperationKind::Read { path }, Work::Read { path, accept, observe });
     }
 
     fn operate(&mut self, cx: &mut Context, exchange: ExchangeId, kind: OperationKind, work: Work) {
@@ -394,6 +419,7 @@ impl Session {
     /// The server is not served any more: its requests are dropped, its observations have ended.
     pub(super) fn end_service(&mut self, cx: &mut Context) {
         self.connection.peer().set_silent(true);
+        self.forget_registration();
         self.disabling = None;
         if self.triggering.take().is_some() {
             cx.bootstrap_wanted = Some(Cause::Wanted);

@@ -162,6 +162,10 @@ pub(crate) struct Harness {
     pub(crate) opens: Vec<Target>,
     /// What becomes of flows.
     pub(crate) network: Result<(), FlowError>,
+    /// The local port of flows that ask for none, if it is told.
+    pub(crate) port: Option<u16>,
+    /// Whether the port that is asked for belongs to somebody else.
+    pub(crate) port_taken: bool,
     /// The flow that what is said to the client comes on: the last that was opened, until it is closed.
     pub(crate) flow: Option<FlowId>,
     /// All flows that are open, in the order in which they were opened.
@@ -209,6 +213,8 @@ impl Harness {
             saved,
             opens: Vec::new(),
             network: Ok(()),
+            port: None,
+            port_taken: false,
             flow: None,
             flows: Vec::new(),
             next_id: 0,
@@ -266,6 +272,10 @@ impl Harness {
                 Output::Open(flow, target) => {
                     self.flow = Some(flow);
                     self.flows.push((flow, target.server));
+                    if let Some(port) = self.port {
+                        let port = target.local_port.filter(|_| !self.port_taken).unwrap_or(port);
+                        self.client.handle_flow(self.time(), flow, FlowEvent::Bound(port));
+                    }
                     self.opens.push(target);
                     let event = self.network.map_or_else(FlowEvent::Failed, |()| FlowEvent::Opened);
                     self.client.handle_flow(self.time(), flow, event);

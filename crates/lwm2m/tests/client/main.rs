@@ -11,5 +11,6 @@ mod lost_server;
 mod management;
 mod observation;
 mod registration;
+mod resume;
 mod slow;
 mod streamed;

@@ -298,3 +298,49 @@ fn no_reservation_stores_nothing() {
     scene.run_to_registered();
     assert_eq!(scene.handshakes.len(), 2);
 }
+
+fn resuming() -> Scene {
+    Scene::with(1, good(), |config| config.resume = true, dtls::ServerConfig::default()).registered()
+}
+
+/// An Update is all that the server sees of the restart.
+#[test]
+fn a_killed_client_goes_on_with_its_registration_over_the_stored_association() {
+    let mut scene = resuming();
+    for _ in 0..3 {
+        let asked = scene.asked.len();
+        let registration = scene.registrations.first().unwrap().clone();
+        scene.kill();
+        scene.declare();
+        scene.run(seconds(1));
+        assert_eq!(scene.asked_since(asked), [(Code::POST, registration.as_str())]);
+        assert!(
+            matches!(scene.events.last(), Some((_, Event::Resumed { server: 1, .. }))),
+            "{:?}",
+            scene.events.last()
+        );
+        scene.assert_alive("after");
+    }
+    assert_eq!((scene.handshakes.len(), scene.troubles().len()), (1, 0));
+}
+
+/// A server that does not know the association cannot know the registration as this client's: there is a Register after the handshake.
+#[test]
+fn after_a_handshake_the_client_registers() {
+    let mut scene = resuming();
+    scene.restart_server();
+    scene.kill();
+    scene.declare();
+    let asked = scene.asked.len();
+    let took = scene.run_to_registered();
+    assert!(took < seconds(10), "{took:?}");
+    assert_eq!(scene.asked_since(asked), [(Code::POST, "rd")]);
+    scene.assert_alive("after");
+    // That one is what a further restart goes on with.
+    let asked = scene.asked.len();
+    scene.kill();
+    scene.declare();
+    scene.run(seconds(1));
+    let registration = scene.registrations.first().unwrap().as_str();
+    assert_eq!(scene.asked_since(asked), [(Code::POST, registration)]);
+}

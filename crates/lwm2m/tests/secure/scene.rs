@@ -516,7 +516,11 @@ impl Scene {
         let ok = |event: &Event| {
             matches!(
                 event,
-                Event::Registered { .. } | Event::Updated { .. } | Event::Secured { .. } | Event::Observed(_)
+                Event::Registered { .. }
+                    | Event::Resumed { .. }
+                    | Event::Updated { .. }
+                    | Event::Secured { .. }
+                    | Event::Observed(_)
             )
         };
         self.events.iter().map(|(_, event)| event).filter(|event| !ok(event)).collect()
