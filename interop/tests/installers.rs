@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bed::updater::{Image, Machine, OLD};
+use bed::updater::{Image, Machine, OLD, noise};
 use lapwing::objects::firmware::{Failure, UpdateResult};
+use lapwing_gateway::backend::Verdict;
 use lapwing_gateway::backend::rauc::Rauc;
 use lapwing_gateway::backend::swupdate::{Side, Sides, Swupdate};
 use lapwing_gateway::platform::{Progress, Updater, Watch};
@@ -31,7 +32,8 @@ impl Bench for WithSwupdate {
         let config = self.0.folder().join("fw_env.config").display().to_string();
         let read = ["fw_printenv", "-c", &config, "-n", "bootside"].map(str::to_owned);
         let sides = Sides::opposite(sides.to_vec(), read.to_vec());
-        Agent::new(|watch| Box::new(Swupdate::new(&self.0.sockets(), sides, self.0.folder().join("note"), watch)))
+        let note = self.0.folder().join("note");
+        Agent::new(|watch| Box::new(Swupdate::new(&self.0.sockets(), sides, Verdict::default(), note, watch)))
     }
 }
 
@@ -95,12 +97,7 @@ impl Agent {
 
 /// The next content, as long as it takes to see progress, and unlike any before.
 fn content(number: u64) -> Vec<u8> {
-    let mut state = number + 1;
-    let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    std::iter::repeat_with(next).take(1 << 20).collect()
+    noise(number, 1 << 20)
 }
 
 fn is_untouched(machine: &dyn Machine) {

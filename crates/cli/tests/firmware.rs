@@ -14,6 +14,7 @@ use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::{Node, Path, Value};
 use lapwing_lwm2m::server::{Content, Registration, Request, RequestError, ServerEvent, WriteMode};
 use lapwing_server::{Handle, Server, Subscription};
+use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 const LENGTH: usize = 256 << 10;
@@ -83,6 +84,12 @@ impl Bench {
         self.ask(registration, Request::Write { path, mode: WriteMode::Replace, format, node }).await
     }
 
+    async fn set(&self, registration: &Registration, id: u16, value: Value) {
+        let (path, mode, node) = (resource(id), WriteMode::Replace, Node::single(value));
+        let request = Request::Write { path, mode, format: None, node };
+        assert_eq!(self.ask(registration, request).await.unwrap(), Code::CHANGED);
+    }
+
     async fn execute(&self, registration: &Registration, id: u16) -> Code {
         let request = Request::Execute { path: resource(id), arguments: String::new() };
         self.ask(registration, request).await.unwrap()
@@ -95,6 +102,27 @@ impl Bench {
             Content::Node(node) => node.value().and_then(Value::as_integer).unwrap(),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The states that are notified until this one is. The registration stays what it is meanwhile.
+    async fn states_up_to(&mut self, agent: &Running, last: i64) -> Vec<i64> {
+        let mut states = Vec::new();
+        let notified = async {
+            while states.last() != Some(&last) {
+                match self.events.next().await {
+                    Some(ServerEvent::Notification { response, .. }) => {
+                        let Content::Node(node) = &response.content else { panic!("{response:?}") };
+                        states.extend(node.value().and_then(Value::as_integer));
+                    }
+                    Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
+                        panic!("another registration, after {states:?}")
+                    }
+                    _ => {}
+                }
+            }
+        };
+        timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
+        states
     }
 
     /// State and result when the state is not `Updating` any more.
@@ -232,4 +260,54 @@ async fn whenever_the_agent_is_killed_nothing_acknowledged_is_lost_and_nothing_i
             assert_eq!(bench.execute(&registration, 10).await, Code::CHANGED);
         }
     }
+}
+
+/// The observer sees the end of an update that the agent did not live to see, without having asked again.
+#[tokio::test]
+async fn what_is_observed_outlives_the_agent_where_that_is_configured() {
+    let mut bench = Bench::new("while [ ! -e \"${0%/*}/go\" ]; do sleep 0.05; done; exit 1").await;
+    let config = format!("after-restart = 'resume'\n{}", fs::read_to_string(bench.path("agent.toml")).unwrap());
+    fs::write(bench.path("agent.toml"), config).unwrap();
+    let (agent, registration) = bench.agent().await;
+    let observe = Request::Observe { path: resource(3), format: None };
+    assert_eq!(bench.ask(&registration, observe).await.unwrap(), Code::CONTENT);
+    assert_eq!(bench.push(&registration, package(1)).await.unwrap(), Code::CHANGED);
+    assert_eq!(bench.execute(&registration, 2).await, Code::CHANGED);
+    assert_eq!(bench.states_up_to(&agent, 3).await, [1, 2, 3]);
+    // Before the program runs, nothing would be begun any more.
+    common::eventually(|| bench.calls() == 1, || "the program".to_owned());
+    agent.stop(Signal::KILL);
+    fs::write(bench.path("go"), "").unwrap();
+    let agent = Running::start(&["run", "--config", bench.path("agent.toml").to_str().unwrap()]);
+    let mut states = bench.states_up_to(&agent, 0).await;
+    states.dedup();
+    assert!(states == [0] || states == [3, 0], "{states:?}");
+    assert_eq!(bench.number(&registration, 5).await, 1, "and asks at once, by the registration that it had");
+    agent.says("gw goes on with its registration at coap://");
+
+    // Nor does it say farewell when it is told to end.
+    let (code, _, said) = agent.stop(Signal::TERM);
+    assert_eq!(code, Some(0), "{said}");
+    let agent = Running::start(&["run", "--config", bench.path("agent.toml").to_str().unwrap()]);
+    assert_eq!(bench.states_up_to(&agent, 0).await, [0]);
+    assert_eq!(bench.settled(&registration).await, (0, 1));
+}
+
+#[tokio::test]
+async fn an_update_is_put_off_where_that_is_configured_for_as_long_as_the_server_permits() {
+    let mut bench = Bench::new("exit 1").await;
+    let config = format!("{}defer = ['mandatory']\n", fs::read_to_string(bench.path("agent.toml")).unwrap());
+    fs::write(bench.path("agent.toml"), config).unwrap();
+    let (agent, registration) = bench.agent().await;
+    assert_eq!(bench.push(&registration, package(1)).await.unwrap(), Code::CHANGED);
+    bench.set(&registration, 13, Value::Unsigned(3_600)).await;
+    assert_eq!(bench.execute(&registration, 2).await, Code::CHANGED);
+    assert_eq!((bench.settled(&registration).await, bench.calls()), ((2, 11), 0));
+    // Still put off after a restart; and then its severity is one that is not put off.
+    drop(agent);
+    let (_agent, registration) = bench.agent().await;
+    assert_eq!((bench.settled(&registration).await, bench.calls()), ((2, 11), 0));
+    bench.set(&registration, 11, Value::Integer(0)).await;
+    assert_eq!(bench.execute(&registration, 2).await, Code::CHANGED);
+    assert_eq!((bench.settled(&registration).await, bench.calls()), ((0, 1), 1));
 }

@@ -19,7 +19,7 @@ use crate::backend::software::{self, Payload};
 use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
 use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, SoftwareConfig, SoftwareKind, Version};
-use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation};
+use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation, Trial};
 use crate::platform::{Inspector, Network, Updater};
 
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
@@ -78,7 +78,8 @@ pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAd
     Objects { device, connectivity, network }
 }
 
-/// Object 5, which keeps its things in a folder below `updates`. To be called inside a tokio runtime, which then drives it.
+/// Object 5, which keeps its things in a folder below `updates`. To be called inside a tokio runtime, which then drives it. `reached` tells
+/// whether a server has been reached by this process.
 ///
 /// # Errors
 /// When the folder cannot be used.
@@ -87,13 +88,18 @@ pub fn firmware(
     reboot_command: Vec<String>,
     version: Version,
     updates: &Path,
+    reached: watch::Receiver<bool>,
 ) -> Result<(Firmware, InstallProgress), StoreError> {
     let folder = updates.join("firmware");
     let progress = InstallProgress::default();
     let (note, watch) = (folder.join("handed-over"), progress.watch());
     let updater: Arc<dyn Updater> = match config.installer {
-        InstallerConfig::Script { program, result } => Arc::new(Script::new(program, result, folder.join("runs"))),
-        InstallerConfig::Swupdate { sockets, sides } => Arc::new(Swupdate::new(&sockets, sides, note, watch)),
+        InstallerConfig::Script { program, result, verdict } => {
+            Arc::new(Script::new(program, result, folder.join("runs"), verdict))
+        }
+        InstallerConfig::Swupdate { sockets, sides, verdict } => {
+            Arc::new(Swupdate::new(&sockets, sides, verdict, note, watch))
+        }
         InstallerConfig::Rauc => Arc::new(Rauc::new(None, note, watch)),
     };
     let installation = Installation {
@@ -103,13 +109,17 @@ pub fn firmware(
         host: Arc::new(Procfs::new()),
         confirm: config.confirm,
         progress: progress.clone(),
+        trial: config.go_back_after.map(|within| Trial { within, reached }),
     };
     let definition = match version {
         Version::V1_0 => &firmware_update::V1_0,
         Version::V1_1 => &firmware_update::V1_2,
     };
-    let firmware = Firmware::builder(installation).definition(definition).open(folder)?;
-    Ok((firmware, progress))
+    let mut builder = Firmware::builder(installation).definition(definition);
+    if !config.defer.is_empty() {
+        builder = builder.deferral(move |severity| config.defer.contains(&severity));
+    }
+    Ok((builder.open(folder)?, progress))
 }
 
 /// How the agent itself is updated.

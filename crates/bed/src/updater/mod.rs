@@ -33,6 +33,17 @@ pub enum Image {
 /// What a machine has on its sides before anything is installed.
 pub const OLD: &[u8] = b"as it was delivered";
 
+/// Bytes that have no pattern, the same ones for the same seed.
+#[must_use]
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed + 1;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
 /// A machine with two sides.
 pub trait Machine {
     /// Its folder, where a test may keep files of its own.
@@ -43,6 +54,27 @@ pub trait Machine {
     fn kill(&mut self);
     /// An image with this content.
     fn image(&self, kind: Image, content: &[u8]) -> PathBuf;
+    /// A command for a program that runs on this machine: it sees the machine's files, bus and boot.
+    fn command(&self, program: &Path) -> Command;
+
+    /// The side that runs.
+    ///
+    /// # Panics
+    /// Where the folder cannot be read.
+    fn booted(&self) -> String {
+        fs::read_to_string(self.folder().join(BOOTED)).expect("a side is booted").trim().to_owned()
+    }
+
+    /// Reboots as by a power cut into this side: the boot loader's choice is [`next`](Machine::next), unless that does not come up. What else
+    /// runs on the machine is the caller's to end and to start.
+    ///
+    /// # Panics
+    /// Where the folder cannot be written to.
+    fn reboot_into(&mut self, side: &str) {
+        self.kill();
+        boot(self.folder(), side);
+        self.start();
+    }
 
     /// The beginning of what is on this side.
     ///
@@ -61,7 +93,7 @@ pub trait Machine {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Lets A be booted next.
+    /// Lets A be booted next, as it is now.
     fn boot_a(&self) {
         let (config, initial) = (self.folder().join("fw_env.config"), self.folder().join("initial-env"));
         let arguments = ["-c", text(&config), "-f", text(&initial), "bootside", "A"];
@@ -91,6 +123,18 @@ pub trait Machine {
         let _ = fs::remove_file(self.folder().join("hold"));
         fs::write(self.folder().join("go"), "").expect("a file");
     }
+}
+
+/// Which side runs.
+const BOOTED: &str = "booted";
+/// What names this boot of the machine instead of the kernel's own file.
+const BOOT_ID: &str = "boot_id";
+
+/// This side runs from now on, and it is another boot than before.
+fn boot(folder: &Path, side: &str) {
+    fs::write(folder.join(BOOTED), side).expect("a scratch folder");
+    let id = fs::read("/proc/sys/kernel/random/uuid").expect("a kernel");
+    fs::write(folder.join(BOOT_ID), id).expect("a scratch folder");
 }
 
 /// A shell's words for stopping where the machine is to be held; ends by itself when the folder goes.
@@ -125,6 +169,7 @@ fn furnish(folder: &Path) {
         content.resize(SIDE, 0);
         write(side, &content);
     }
+    boot(folder, "A");
     write("uboot.env", &[0xff; 0x4000]);
     write("initial-env", b"bootside=A\n");
     write("fw_env.config", format!("{} 0x0000 0x4000\n", folder.join("uboot.env").display()).as_bytes());

@@ -119,17 +119,26 @@ impl Default for Rauc {
     }
 }
 
+/// What is different about the file system that the machine's programs see: the name of the boot.
+const NAMESPACE: &str = "set -e; mount --bind \"$0/boot_id\" /proc/sys/kernel/random/boot_id; exec \"$@\"";
+
 impl Machine for Rauc {
     fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", NAMESPACE, text(self.folder())]).arg(program);
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", self.bus());
+        command
+    }
+
     fn start(&mut self) {
         assert!(self.service.is_none());
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "rauc"]);
+        let mut command = self.command(Path::new("rauc"));
         command.arg(format!("--conf={}/system.conf", self.folder().display()));
-        command.args(["--override-boot-slot=A", "service"]).env("DBUS_SYSTEM_BUS_ADDRESS", self.bus());
+        command.args([&format!("--override-boot-slot={}", self.booted()), "service"]);
         self.service = Some(Process::start(&mut command));
         eventually("RAUC on the bus", || self.is_on_the_bus().then_some(()));
     }

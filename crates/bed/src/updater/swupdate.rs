@@ -16,10 +16,12 @@ pub struct Swupdate {
     daemon: Option<Process>,
 }
 
-/// What is different about the file system that SWUpdate sees: the files in /etc that it wants, and a /tmp of its own.
+/// What is different about the file system that SWUpdate sees, and the rest of the machine: the files in /etc that it wants, a /tmp of its own,
+/// and the name of the boot.
 const NAMESPACE: &str = "set -e; cd \"$0\"; mount -t tmpfs tmpfs ns; mkdir ns/upper ns/work; cp fw_env.config ns/upper/; \
                          cp initial-env ns/upper/u-boot-initial-env; printf 'bed 1.0\\n' > ns/upper/hwrevision; \
-                         mount -t overlay overlay -o lowerdir=/etc,upperdir=ns/upper,workdir=ns/work /etc; exec \"$@\"";
+                         mount -t overlay overlay -o lowerdir=/etc,upperdir=ns/upper,workdir=ns/work /etc; \
+                         mount --bind boot_id /proc/sys/kernel/random/boot_id; exec \"$@\"";
 
 impl Swupdate {
     /// A machine whose daemon runs.
@@ -46,14 +48,6 @@ impl Swupdate {
     #[must_use]
     pub fn sockets(&self) -> PathBuf {
         self.folder().join("sockets")
-    }
-
-    /// A command that sees the file system as the daemon does, in the machine's folder.
-    #[must_use]
-    pub fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", NAMESPACE, text(self.folder())]).arg(program);
-        command
     }
 
     fn description(&self, kind: Image, files: &[(&str, String)]) -> String {
@@ -88,6 +82,12 @@ impl Default for Swupdate {
 impl Machine for Swupdate {
     fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", NAMESPACE, text(self.folder())]).arg(program);
+        command
     }
 
     fn start(&mut self) {

@@ -13,13 +13,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use lapwing::{Client, Handle, LwM2mVersion};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::follow::{follow, is_connected};
 use self::report::report;
 use self::status::{History, Reporter};
 use self::trial::Trial;
-use crate::config::{Config, ConfigError, Version};
+use crate::config::{AfterRestart, Config, ConfigError, Version};
 use crate::control::Listener;
 use crate::objects::Connectivity;
 use crate::platform::{BoxFuture, Network};
@@ -92,14 +92,18 @@ impl Agent {
         let accounts = config.accounts(DEFAULT_LIFETIME)?;
         let trust_anchors = config.trust_anchors()?;
         let updates = config.update_folder().map(Path::to_owned);
+        if config.after_restart == AfterRestart::Resume && config.state.is_none() {
+            return Err(ConfigError::Needs { key: "after-restart", other: "state" }.into());
+        }
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
         let version = config.version.unwrap_or_default();
+        let reached = watch::Sender::new(false);
         let firmware = match (config.firmware, &updates) {
             (None, _) => None,
             (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
             (Some(firmware), Some(updates)) => {
                 let reboot = config.device.reboot_command.clone();
-                let (firmware, progress) = wiring::firmware(firmware, reboot, version, updates)?;
+                let (firmware, progress) = wiring::firmware(firmware, reboot, version, updates, reached.subscribe())?;
                 Some((Arc::new(firmware), progress))
             }
         };
@@ -120,6 +124,7 @@ impl Agent {
                 Version::V1_1 => LwM2mVersion::V1_1,
             })
             .reset_accounts(config.reset_accounts)
+            .resume(config.after_restart == AfterRestart::Resume)
             .trust_anchors(trust_anchors)
             .unknown_time(config.unknown_time.unwrap_or_default())
             .connection_id(config.connection_id.unwrap_or(true));
@@ -155,7 +160,7 @@ impl Agent {
         };
         let control = control(config.socket.as_deref())?;
         let (handle, history) = (client.handle(), History::new());
-        let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware };
+        let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware, reached };
         Ok(Self { client, network, follow, reporter, control, trial, update })
     }
 

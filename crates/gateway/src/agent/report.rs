@@ -9,7 +9,7 @@ use super::status::Reporter;
 /// Says in the log what happens, until the client stops.
 pub(super) async fn report(mut events: Events, reporter: &Reporter) {
     while let Some(event) = events.next().await {
-        reporter.history.take(&event);
+        reporter.take(&event);
         say(event, &reporter.endpoint, &reporter.handle);
     }
 }
@@ -39,6 +39,10 @@ fn say(event: Event, endpoint: &str, handle: &Handle) {
         }
         Event::Registered { server, after } => {
             tracing::info!("{endpoint} registered at {} in {:.1} ms", at(server), 1e3 * after.as_secs_f64());
+        }
+        Event::Resumed { server, after } => {
+            let took = 1e3 * after.as_secs_f64();
+            tracing::info!("{endpoint} goes on with its registration at {}, after {took:.1} ms", at(server));
         }
         Event::RegistrationFailed { server, reason, retry_in } => {
             tracing::warn!("{endpoint} cannot register at {}: {reason}; {}", at(server), next(retry_in));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lapwing::objects::firmware::{Firmware, State};
 use lapwing::{Event, Handle, ServerId, ShortServerId, Status};
 use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
 
 use crate::config::Version;
 use crate::control::{Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Transfer, Update};
@@ -20,9 +21,19 @@ pub(super) struct Reporter {
     pub(super) device: DeviceVersions,
     pub(super) history: History,
     pub(super) firmware: Option<(Arc<Firmware>, InstallProgress)>,
+    /// Whether a server has been reached since the start.
+    pub(super) reached: watch::Sender<bool>,
 }
 
 impl Reporter {
+    /// Something happened.
+    pub(super) fn take(&self, event: &Event) {
+        self.history.take(event);
+        if matches!(event, Event::Registered { .. } | Event::Resumed { .. } | Event::Updated { .. }) {
+            self.reached.send_replace(true);
+        }
+    }
+
     pub(super) async fn report(&self) -> Report {
         let now = now();
         let (servers, bootstrap) = self.history.at(now, &self.handle);
@@ -127,7 +138,7 @@ impl History {
         let mut known = self.known();
         let note = Note::new(now);
         match event {
-            Event::Registered { server, .. } => {
+            Event::Registered { server, .. } | Event::Resumed { server, .. } => {
                 known.servers.insert(*server, note);
             }
             Event::RegistrationFailed { server, reason, retry_in } => {

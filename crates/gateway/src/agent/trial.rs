@@ -34,7 +34,7 @@ impl Trial {
         let Some(mark) = &self.mark else { return };
         while let Some(event) = events.next().await {
             // An update shows as much, where a registration goes on after the restart.
-            if !matches!(event, Event::Registered { .. } | Event::Updated { .. }) {
+            if !matches!(event, Event::Registered { .. } | Event::Resumed { .. } | Event::Updated { .. }) {
                 continue;
             }
             match remove(mark) {

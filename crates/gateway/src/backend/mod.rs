@@ -9,8 +9,12 @@ pub mod software;
 pub mod swupdate;
 pub mod systemd;
 
+mod command;
 mod note;
 mod program;
+mod verdict;
+
+pub use verdict::Verdict;
 
 #[cfg(test)]
 mod contract;

@@ -1,7 +1,11 @@
 use std::path::PathBuf;
+use std::time::Duration;
+
+use lapwing::objects::firmware::Severity;
 
 use super::ConfigError;
 use super::read::Section;
+use crate::backend::Verdict;
 use crate::backend::script::ExitCode;
 use crate::backend::swupdate::{Side, Sides};
 use crate::platform::Confirm;
@@ -16,6 +20,10 @@ pub struct FirmwareConfig {
     pub confirm: Confirm,
     /// The program that looks at an image that has come, and its arguments; never empty.
     pub check: Option<Vec<String>>,
+    /// So long new firmware has to reach a server before what ran before is booted again; without it, it has for ever.
+    pub go_back_after: Option<Duration>,
+    /// Updates of these severities are put off for as long as the server permits.
+    pub defer: Vec<Severity>,
 }
 
 /// What installs an image.
@@ -27,6 +35,8 @@ pub enum InstallerConfig {
         program: Vec<String>,
         /// What its exit code means.
         result: ExitCode,
+        /// What the boot loader is told after the reboot.
+        verdict: Verdict,
     },
     /// The SWUpdate daemon.
     Swupdate {
@@ -34,6 +44,8 @@ pub enum InstallerConfig {
         sockets: PathBuf,
         /// Where images go.
         sides: Sides,
+        /// What the boot loader is told after the reboot.
+        verdict: Verdict,
     },
     /// The RAUC service.
     Rauc,
@@ -56,14 +68,45 @@ impl FirmwareConfig {
             _ => None,
         })?;
         let check = section.command("check")?;
+        let go_back_after = section.take("go-back-after", "seconds from 1 to 4294967295", |value| {
+            let seconds = u32::try_from(value.as_integer()?).ok().filter(|&seconds| seconds > 0)?;
+            Some(Duration::from_secs(seconds.into()))
+        })?;
+        let defer = section.list("defer", "a list of \"critical\", \"mandatory\", \"optional\"", severity)?;
         let installer = read.unwrap_or(script)(&mut section)?;
         section.finish()?;
         let default = match installer {
             InstallerConfig::Script { result: ExitCode::Ig60, .. } => Confirm::Now,
             _ => Confirm::Reboot,
         };
-        Ok(Self { installer, confirm: confirm.unwrap_or(default), check })
+        let confirm = confirm.unwrap_or(default);
+        if go_back_after.is_some() {
+            let needs = |other| Err(ConfigError::Needs { key: "firmware.go-back-after", other });
+            match &installer {
+                _ if confirm == Confirm::Now => return needs("firmware.confirm = \"reboot\""),
+                InstallerConfig::Script { verdict, .. } | InstallerConfig::Swupdate { verdict, .. }
+                    if verdict.go_back.is_none() =>
+                {
+                    return needs("firmware.go-back");
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { installer, confirm, check, go_back_after, defer: defer.unwrap_or_default() })
     }
+}
+
+fn severity(name: &str) -> Option<Severity> {
+    match name {
+        "critical" => Some(Severity::Critical),
+        "mandatory" => Some(Severity::Mandatory),
+        "optional" => Some(Severity::Optional),
+        _ => None,
+    }
+}
+
+fn verdict(section: &mut Section) -> Result<Verdict, ConfigError> {
+    Ok(Verdict { accept: section.command("accept")?, go_back: section.command("go-back")? })
 }
 
 fn script(section: &mut Section) -> Result<InstallerConfig, ConfigError> {
@@ -74,7 +117,7 @@ fn script(section: &mut Section) -> Result<InstallerConfig, ConfigError> {
         _ => None,
     })?;
     let program = program.ok_or_else(|| section.absent("program"))?;
-    Ok(InstallerConfig::Script { program, result: result.unwrap_or_default() })
+    Ok(InstallerConfig::Script { program, result: result.unwrap_or_default(), verdict: verdict(section)? })
 }
 
 fn swupdate(section: &mut Section) -> Result<InstallerConfig, ConfigError> {
@@ -84,14 +127,22 @@ fn swupdate(section: &mut Section) -> Result<InstallerConfig, ConfigError> {
         let table = value.as_table().filter(|table| table.len() == 2)?;
         table.iter().map(|(name, selection)| Side::parse(name, selection.as_str()?)).collect()
     })?;
-    let read = section.command("bootside")?;
-    let sides = match (sides, read) {
-        (Some(sides), read) => {
-            let default = || ["fw_printenv", "-n", "bootside"].map(str::to_owned).to_vec();
-            Sides::opposite(sides, read.unwrap_or_else(default))
+    let (read, running) = (section.command("bootside")?, section.command("running")?);
+    let mut verdict = verdict(section)?;
+    let sides = match (sides, read, running) {
+        (Some(sides), read, running) => {
+            let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+            if read.is_none() && verdict.go_back.is_none() {
+                verdict.go_back = Some(words(&["fw_setenv", "bootside"]));
+            }
+            let sides = Sides::opposite(sides, read.unwrap_or_else(|| words(&["fw_printenv", "-n", "bootside"])));
+            match running {
+                Some(running) => sides.running_by(running),
+                None => sides,
+            }
         }
-        (None, Some(_)) => return Err(section.absent("sides")),
-        (None, None) => Sides::default(),
+        (None, Some(_), _) | (None, _, Some(_)) => return Err(section.absent("sides")),
+        (None, None, None) => Sides::default(),
     };
-    Ok(InstallerConfig::Swupdate { sockets, sides })
+    Ok(InstallerConfig::Swupdate { sockets, sides, verdict })
 }

@@ -8,6 +8,7 @@
 //! version = "1.1"                                      # of LwM2M: "1.0" or "1.1"
 //! binding = "U"                                        # UDP, the only one there is yet
 //! state = "/var/lib/lapwing"                           # keeps accounts, DTLS associations and what servers change
+//! after-restart = "register"                           # or "resume": with `state`, goes on with registration and observations
 //! reset-accounts = false                               # forget stored accounts at each start?
 //! update-state = "/data/lapwing"                       # keeps packages and what becomes of them; in `state` by default
 //! local-port = 5682                                    # the UDP port to send from; any free one by default
@@ -39,6 +40,10 @@
 //! confirm = "reboot"                         # reboots and compares the version; "now", the default with "ig60", does not
 //! check = ["/usr/sbin/check-image"]          # looks at an image that has come, before it may be installed; its exit code: 0 takes it,
 //!                                            # 2 to 9 refuse it as results of an update, all others as damaged (5)
+//! accept = ["mark-good"]                     # is run when the new firmware has been shown to run
+//! go-back-after = 600                        # seconds for it to register at a server; else what ran before is booted again ...
+//! go-back = ["boot-the-other"]               # ... which this arranges, before a reboot
+//! defer = ["optional"]                       # updates of such a severity are put off, for as long as the server permits
 //! ```
 //!
 //! Instead of by a program, firmware is installed by RAUC, with `installer = "rauc"`, or by SWUpdate:
@@ -48,8 +53,13 @@
 //! installer = "swupdate"
 //! sockets = "/tmp"                           # the folder of the daemon's sockets, its TMPDIR
 //! sides = { a = "stable,main-a", b = "stable,main-b" }   # software set and running mode of each; the other one is written to
-//! bootside = ["fw_printenv", "-n", "bootside"]           # prints which side is booted
+//! bootside = ["fw_printenv", "-n", "bootside"]           # prints which side is booted next
+//! running = ["fw_printenv", "-n", "bootside"]            # prints which side runs: another program where the boot loader may fall back
+//! go-back = ["fw_setenv", "bootside"]                    # the name of the side to boot comes behind it
 //! ```
+//!
+//! RAUC knows by itself which slot runs, and is told to mark it as good or bad; with SWUpdate's sides the side that runs is compared, not the
+//! version.
 //!
 //! Instead of the pre-shared key, certificates or raw public keys:
 //!
@@ -126,6 +136,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// Whether accounts that are stored are forgotten at the start.
     pub reset_accounts: bool,
+    /// What becomes of the registration when the agent ends and is started again.
+    pub after_restart: AfterRestart,
     /// A folder that keeps packages and what becomes of them; by default it is [`state`](Config::state).
     pub update_state: Option<PathBuf>,
     /// The UDP port to send from; any free one by default.
@@ -189,6 +201,28 @@ impl Default for DeviceConfig {
             power_sources: None,
             current_time_writable: false,
             reboot_command: DEFAULT_REBOOT_COMMAND.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// What becomes of the registration when the agent ends and is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AfterRestart {
+    /// It ends with the agent: the next one registers, and servers observe anew.
+    #[default]
+    Register,
+    /// It stays, with what servers observe, and the next one goes on with it.
+    Resume,
+}
+
+impl std::str::FromStr for AfterRestart {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "register" => Ok(Self::Register),
+            "resume" => Ok(Self::Resume),
+            _ => Err(()),
         }
     }
 }
@@ -380,6 +414,7 @@ impl Config {
             version: root.parsed("version", VERSION_EXPECTED)?,
             state: root.text("state", state)?,
             reset_accounts: root.boolean("reset-accounts")?.unwrap_or(false),
+            after_restart: root.parsed("after-restart", "\"register\" or \"resume\"")?.unwrap_or_default(),
             update_state: root.text("update-state", state)?,
             local_port: root.number("local-port", "a port from 0 to 65535")?,
             socket: root.file("socket")?,

@@ -1,6 +1,10 @@
+use std::time::Duration;
+
 use lapwing::credentials::{CertificateUsage, CipherSuite};
+use lapwing::objects::firmware::Severity;
 
 use super::*;
+use crate::backend::Verdict;
 use crate::backend::script::ExitCode;
 use crate::backend::swupdate::{Side, Sides};
 use crate::platform::Confirm;
@@ -32,6 +36,8 @@ fn the_documented_example_is_taken_and_names_every_key() {
     assert_eq!(config.version, Some(Version::V1_1));
     assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/lapwing")));
     assert!(!config.reset_accounts);
+    assert_eq!(config.after_restart, AfterRestart::Register);
+    assert_eq!(parse("after-restart = 'resume'").unwrap().after_restart, AfterRestart::Resume);
     assert_eq!((config.update_folder(), config.local_port), (Some(Path::new("/data/lapwing")), Some(5682)));
     assert_eq!(config.socket.as_deref(), Some(Path::new("/run/gateway-7.sock")));
     let security = SecurityConfig {
@@ -57,9 +63,15 @@ fn the_documented_example_is_taken_and_names_every_key() {
     };
     assert_eq!(config.device, device);
     let program = vec!["/usr/sbin/install-image".into()];
-    let installer = InstallerConfig::Script { program, result: ExitCode::Posix };
-    let firmware =
-        FirmwareConfig { installer, confirm: Confirm::Reboot, check: Some(vec!["/usr/sbin/check-image".into()]) };
+    let words = |word: &str| Some(vec![word.to_owned()]);
+    let verdict = Verdict { accept: words("mark-good"), go_back: words("boot-the-other") };
+    let firmware = FirmwareConfig {
+        installer: InstallerConfig::Script { program, result: ExitCode::Posix, verdict },
+        confirm: Confirm::Reboot,
+        check: words("/usr/sbin/check-image"),
+        go_back_after: Some(Duration::from_secs(600)),
+        defer: vec![Severity::Optional],
+    };
     assert_eq!(config.firmware, Some(firmware));
 }
 
@@ -67,7 +79,8 @@ fn the_documented_example_is_taken_and_names_every_key() {
 fn how_firmware_is_installed_is_told_or_refused() {
     let firmware = |text: &str| parse(&format!("[firmware]\n{text}"));
     let taken = |text: &str| firmware(text).unwrap().firmware.map(|firmware| (firmware.installer, firmware.confirm));
-    let script = |result| InstallerConfig::Script { program: vec!["a".to_owned()], result };
+    let none = Verdict::default;
+    let script = |result| InstallerConfig::Script { program: vec!["a".to_owned()], result, verdict: none() };
     assert_eq!(taken("program = ['a']"), Some((script(ExitCode::Posix), Confirm::Reboot)));
     assert_eq!(taken("program = ['a']\nresult = 'ig60'"), Some((script(ExitCode::Ig60), Confirm::Now)));
     assert_eq!(
@@ -75,16 +88,25 @@ fn how_firmware_is_installed_is_told_or_refused() {
         Some((script(ExitCode::Posix), Confirm::Now))
     );
     assert_eq!(taken("installer = 'rauc'"), Some((InstallerConfig::Rauc, Confirm::Reboot)));
-    let swupdate = |sockets: &str, sides| InstallerConfig::Swupdate { sockets: sockets.into(), sides };
-    assert_eq!(taken("installer = 'swupdate'"), Some((swupdate("/tmp", Sides::default()), Confirm::Reboot)));
+    let swupdate =
+        |sockets: &str, sides, verdict| InstallerConfig::Swupdate { sockets: sockets.into(), sides, verdict };
+    assert_eq!(taken("installer = 'swupdate'"), Some((swupdate("/tmp", Sides::default(), none()), Confirm::Reboot)));
     let sides = ["a", "b"].map(|name| Side::parse(name, &format!("stable,main-{name}")).unwrap());
     let sides = Sides::opposite(sides.to_vec(), ["fw_printenv", "-n", "bootside"].map(str::to_owned).to_vec());
     let documented = parse(&example(EXAMPLE, 1)).unwrap().firmware.map(|firmware| firmware.installer);
-    assert_eq!(documented, Some(swupdate("/tmp", sides)));
+    let set = Verdict { go_back: Some(["fw_setenv", "bootside"].map(str::to_owned).to_vec()), ..none() };
+    let of_sides = swupdate("/tmp", sides.clone(), set.clone());
+    assert_eq!(documented.as_ref(), Some(&of_sides), "what it says of sides is the default");
+    let text = "installer = 'swupdate'\nsides = { a = 'stable,main-a', b = 'stable,main-b' }";
+    assert_eq!(taken(text), Some((of_sides, Confirm::Reboot)));
+    let sides = sides.running_by(vec!["root-side".to_owned()]);
+    let running = format!("{text}\nrunning = ['root-side']");
+    assert_eq!(taken(&running), Some((swupdate("/tmp", sides, set), Confirm::Reboot)));
     assert_eq!(
         taken("installer = 'swupdate'\nsockets = '/run/a'"),
-        Some((swupdate("/run/a", Sides::default()), Confirm::Reboot))
+        Some((swupdate("/run/a", Sides::default(), none()), Confirm::Reboot))
     );
+    assert!(firmware("installer = 'rauc'\ngo-back-after = 60").is_ok(), "RAUC knows how to go back");
     assert_eq!(parse("").unwrap().firmware, None);
     for (text, why) in [
         ("", "`firmware.program` is missing"),
@@ -94,6 +116,17 @@ fn how_firmware_is_installed_is_told_or_refused() {
         ("programm = ['a']", "`firmware.program` is missing"),
         ("installer = 'dd'", "`firmware.installer` = \"dd\": expected \"script\", \"swupdate\" or \"rauc\""),
         ("installer = 'swupdate'\nbootside = ['a']", "`firmware.sides` is missing"),
+        ("installer = 'swupdate'\nrunning = ['a']", "`firmware.sides` is missing"),
+        ("program = ['a']\ngo-back-after = 60", "`firmware.go-back-after` needs `firmware.go-back` beside it"),
+        (
+            "program = ['a']\ngo-back = ['b']\nconfirm = 'now'\ngo-back-after = 60",
+            "`firmware.go-back-after` needs `firmware.confirm = \"reboot\"` beside it",
+        ),
+        ("program = ['a']\ngo-back-after = 0", "`firmware.go-back-after` = 0: expected seconds from 1 to 4294967295"),
+        (
+            "program = ['a']\ndefer = ['some']",
+            "`firmware.defer` = [\"some\"]: expected a list of \"critical\", \"mandatory\", \"optional\"",
+        ),
         (
             "installer = 'swupdate'\nsides = { a = 'stable' }",
             "`firmware.sides` = a table: expected a table of two sides, such as { a = \"stable,main-a\", b = \"stable,main-b\" }",
@@ -162,6 +195,7 @@ fn wrong_values_are_refused_naming_key_value_and_what_was_expected() {
         ("lifetime = -1", "`lifetime` = -1: expected seconds from 0 to 4294967295"),
         ("lifetime = 4294967296", "`lifetime` = 4294967296: expected seconds from 0 to 4294967295"),
         ("version = '2.0'", "`version` = \"2.0\": expected \"1.0\" or \"1.1\""),
+        ("after-restart = 'stop'", "`after-restart` = \"stop\": expected \"register\" or \"resume\""),
         ("version = 1.1", "`version` = 1.1: expected \"1.0\" or \"1.1\""),
         ("local-port = 65536", "`local-port` = 65536: expected a port from 0 to 65535"),
         ("update-state = 'here'", "`update-state` = \"here\": expected the absolute path of a folder"),

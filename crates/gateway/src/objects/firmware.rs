@@ -1,10 +1,17 @@
 //! How the agent installs firmware: an [`Updater`] writes it, and where that is configured, a reboot shows whether it runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Package, Update};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::platform::{Confirm, Host, Inspector, Progress, Supervisor, Updater, Watch};
+
+/// So long after a start whoever knows what runs may not answer yet: the service may start after the agent.
+const STARTING: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The installer of object 5.
 pub struct Installation {
@@ -20,6 +27,17 @@ pub struct Installation {
     pub confirm: Confirm,
     /// Where it is seen how far the updater is.
     pub progress: InstallProgress,
+    /// Where new firmware has to prove itself, beyond that it runs.
+    pub trial: Option<Trial>,
+}
+
+/// New firmware is on trial until a server has been reached with it.
+#[derive(Debug)]
+pub struct Trial {
+    /// So long from the start of the process; then what ran before is booted again.
+    pub within: Duration,
+    /// Whether a server has been reached.
+    pub reached: watch::Receiver<bool>,
 }
 
 /// How far the latest installation is, where the installer says that.
@@ -54,62 +72,138 @@ impl InstallProgress {
 #[derive(Debug, PartialEq, Eq)]
 struct Before {
     boot: String,
-    /// Of the firmware, as far as it was known.
+    /// The side that was installed to, as far as sides are known.
+    side: Option<String>,
+    /// Of the firmware that ran, as far as it was known.
     version: Option<String>,
 }
 
 impl Before {
-    /// The name of a boot has no line breaks, and a version need not be restored exactly to be compared.
+    /// A line for the boot, one for the side, and the rest is the version. What is empty is not known.
     fn to_bytes(&self) -> Vec<u8> {
-        let version = self.version.as_ref().map(|version| format!("\n{version}")).unwrap_or_default();
-        format!("{}{version}", self.boot).into_bytes()
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}\n{}\n{}", self.boot, text(&self.side), text(&self.version)).into_bytes()
     }
 
     fn from_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
-        match text.split_once('\n') {
-            Some((boot, version)) => Self { boot: boot.to_owned(), version: Some(version.to_owned()) },
-            None => Self { boot: text.into_owned(), version: None },
-        }
+        let mut lines = text.splitn(3, '\n').map(str::to_owned);
+        let boot = lines.next().unwrap_or_default();
+        let mut known = || lines.next().filter(|text| !text.is_empty());
+        Self { boot, side: known(), version: known() }
     }
 }
 
 impl Installation {
-    async fn present(&self) -> Result<Before, Failure> {
-        let boot = self.supervisor.boot().await.map_err(|error| Failure::new(error.to_string()))?;
-        let version = self.host.versions().await.map_err(|error| Failure::new(error.to_string()))?.firmware;
-        Ok(Before { boot, version })
+    async fn boot(&self) -> Result<String, Failure> {
+        self.supervisor.boot().await.map_err(|error| Failure::new(error.to_string()))
+    }
+
+    async fn version(&self) -> Result<Option<String>, Failure> {
+        Ok(self.host.versions().await.map_err(|error| Failure::new(error.to_string()))?.firmware)
     }
 
     /// What runs now, where that is compared later.
     async fn before(&self) -> Result<Option<Before>, Failure> {
-        match self.confirm {
-            Confirm::Now => Ok(None),
-            Confirm::Reboot => self.present().await.map(Some),
+        Ok(match self.confirm {
+            Confirm::Now => None,
+            Confirm::Reboot => Some(Before { boot: self.boot().await?, side: None, version: self.version().await? }),
+        })
+    }
+
+    /// The same, after the update of this number was installed.
+    async fn installed(&self, number: u64, before: Option<Before>) -> Installed {
+        let Some(before) = before else { return Installed::Done };
+        let side = self.updater.installed(number).await.unwrap_or_else(|error| {
+            tracing::warn!("firmware: which side was written to is not known, so that versions are compared: {error}");
+            None
+        });
+        Installed::AfterReboot(Before { side, ..before }.to_bytes())
+    }
+
+    /// An installation has ended well whose end nobody saw: the machine may have been rebooted since.
+    async fn resumed(&self, number: u64) -> Result<Installed, Failure> {
+        let before = self.before().await?;
+        let installed = self.installed(number, before).await;
+        if let Installed::AfterReboot(memory) = &installed
+            && let Before { side: Some(side), .. } = Before::from_bytes(memory)
+            && self.running().await?.as_ref() == Some(&side)
+        {
+            // It was written to while another one ran.
+            return match self.tried().await {
+                Confirmation::Running => Ok(Installed::Done),
+                Confirmation::Failed(failure) => Err(failure),
+                Confirmation::Pending => Ok(installed),
+            };
+        }
+        Ok(installed)
+    }
+
+    /// The side that runs; whoever knows is given the time to start.
+    async fn running(&self) -> Result<Option<String>, Failure> {
+        let deadline = Instant::now() + STARTING;
+        loop {
+            match self.updater.running().await {
+                Ok(side) => return Ok(side),
+                Err(error) if Instant::now() >= deadline => return Err(Failure::new(error.to_string())),
+                Err(error) => tracing::debug!("firmware: {error}"),
+            }
+            sleep(AGAIN).await;
         }
     }
 
     async fn compare(&self, memory: &[u8]) -> Confirmation {
         let before = Before::from_bytes(memory);
-        let failed = |reason: String| Confirmation::Failed(Failure::new(reason));
-        match self.present().await {
-            Err(failure) => Confirmation::Failed(failure),
-            Ok(now) if now.boot == before.boot => Confirmation::Pending,
-            Ok(Before { version: None, .. }) => failed("the machine does not say which firmware runs".to_owned()),
-            Ok(now) if now.version != before.version => {
-                tracing::info!("firmware: {} runs now", now.version.unwrap_or_default());
-                if let Err(error) = self.updater.accept().await {
-                    tracing::error!("firmware: what runs may not be booted next time: {error}");
-                }
-                Confirmation::Running
+        match self.boot().await {
+            Err(failure) => return Confirmation::Failed(failure),
+            Ok(boot) if boot == before.boot => return Confirmation::Pending,
+            Ok(_) => {}
+        }
+        match self.runs(&before).await {
+            Ok(what) => tracing::info!("firmware: {what} runs now"),
+            Err(failure) => return Confirmation::Failed(failure),
+        }
+        self.tried().await
+    }
+
+    /// What runs, if it is what was installed.
+    async fn runs(&self, before: &Before) -> Result<String, Failure> {
+        let side = if before.side.is_some() { self.running().await? } else { None };
+        match (&before.side, side) {
+            (Some(new), Some(side)) if *new == side => Ok(side),
+            (Some(new), Some(side)) => {
+                Err(Failure::new(format!("after the reboot {side} runs, not {new}, which was installed to")))
             }
-            Ok(now) => failed(format!("after the reboot {} runs, as before", now.version.unwrap_or_default())),
+            _ => match self.version().await? {
+                None => Err(Failure::new("the machine does not say which firmware runs")),
+                version if version == before.version => {
+                    Err(Failure::new(format!("after the reboot {} runs, as before", version.unwrap_or_default())))
+                }
+                version => Ok(version.unwrap_or_default()),
+            },
         }
     }
-}
 
-fn installed(before: Option<Before>) -> Installed {
-    before.map_or(Installed::Done, |before| Installed::AfterReboot(before.to_bytes()))
+    /// What was installed runs: whether it may stay.
+    async fn tried(&self) -> Confirmation {
+        if let Some(Trial { within, reached }) = &self.trial {
+            tracing::info!("firmware: it stays if a server is reached within {} s", within.as_secs());
+            let reached =
+                timeout(*within, reached.clone().wait_for(|reached| *reached)).await.is_ok_and(|end| end.is_ok());
+            if !reached {
+                tracing::error!("firmware: no server was reached within {} s: going back", within.as_secs());
+                return match self.updater.go_back().await {
+                    // After the reboot something else runs than was installed.
+                    Ok(()) => Confirmation::Pending,
+                    Err(error) => Confirmation::Failed(Failure::new(format!("no server was reached, and {error}"))),
+                };
+            }
+        }
+        if let Err(error) = self.updater.accept().await {
+            tracing::error!("firmware: what runs may not be booted next time: {error}");
+        }
+        Confirmation::Running
+    }
 }
 
 impl Installer for Installation {
@@ -127,18 +221,17 @@ impl Installer for Installation {
             self.progress.lock().take();
             let before = self.before().await?;
             self.updater.install(update.number, &update.image).await?;
-            Ok(installed(before))
+            Ok(self.installed(update.number, before).await)
         })
     }
 
     fn resume<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Option<Result<Installed, Failure>>> {
         Box::pin(async {
             let ended = self.updater.resume(update.number).await?;
-            let before = match ended {
-                Ok(()) => self.before().await,
+            Some(match ended {
+                Ok(()) => self.resumed(update.number).await,
                 Err(failure) => Err(failure),
-            };
-            Some(before.map(installed))
+            })
         })
     }
 

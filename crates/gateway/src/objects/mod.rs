@@ -10,7 +10,7 @@ mod sampler;
 
 pub use connectivity::{Connectivity, ConnectivityUpdates};
 pub use device::{Device, DeviceValues, DeviceVersions};
-pub use firmware::{InstallProgress, Installation};
+pub use firmware::{InstallProgress, Installation, Trial};
 
 use lapwing::{Error, Path};
 

@@ -77,6 +77,11 @@ impl Rauc {
         answer.and_then(|answer| answer.body().deserialize()).ok()
     }
 
+    async fn mark(&self, state: &str, slot: &str) -> Result<()> {
+        let marked = self.call(INTERFACE, "Mark", &(state, slot)).await;
+        marked.map(drop).map_err(|error| Error::failed(format!("RAUC: marking the {slot} slot as {state}"), error))
+    }
+
     /// Everything that the service says from now on, and when it goes.
     async fn signals(&self) -> zbus::Result<impl Stream<Item = Said> + Unpin + use<>> {
         let its = MatchRule::builder().msg_type(Type::Signal).sender(NAME).path(PATH).build()?;
@@ -266,10 +271,28 @@ impl Updater for Rauc {
         Box::pin(self.resume(number))
     }
 
-    fn accept(&self) -> BoxFuture<'_, Result<()>> {
+    fn running(&self) -> BoxFuture<'_, Result<Option<String>>> {
         Box::pin(async {
-            let marked = self.call(INTERFACE, "Mark", &("good", "booted")).await;
-            marked.map(drop).map_err(|error| Error::failed("RAUC: marking what runs as good", error))
+            let slots = self.slot_status().await.map_err(|error| Error::failed("RAUC: the slot that runs", error))?;
+            let booted = |slot: &Slot| slot.get("state").and_then(text).as_deref() == Some("booted");
+            Ok(slots.into_iter().find(|(_, slot)| booted(slot)).map(|(name, _)| name))
+        })
+    }
+
+    /// Installing makes its slot the primary one at last.
+    fn installed(&self, _: u64) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(async { Ok(self.primary().await) })
+    }
+
+    fn accept(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.mark("good", "booted"))
+    }
+
+    fn go_back(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            // In this order there is always one that can be booted.
+            self.mark("active", "other").await?;
+            self.mark("bad", "booted").await
         })
     }
 }

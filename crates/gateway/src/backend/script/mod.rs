@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use lapwing::objects::firmware::{Failure, UpdateResult};
 
 use super::program::{Run, Runs};
-use crate::platform::{BoxFuture, Updater};
+use super::verdict::Verdict;
+use crate::platform::{BoxFuture, Result as Platform, Updater};
 
 /// What a program's exit code means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub struct Script {
     command: Vec<String>,
     code: ExitCode,
     runs: Runs,
+    verdict: Verdict,
 }
 
 impl Script {
@@ -59,9 +61,9 @@ impl Script {
     ///
     /// # Panics
     /// When `command` is empty.
-    pub fn new(command: Vec<String>, code: ExitCode, folder: PathBuf) -> Self {
+    pub fn new(command: Vec<String>, code: ExitCode, folder: PathBuf, verdict: Verdict) -> Self {
         assert!(!command.is_empty(), "there is a program");
-        Self { command, code, runs: Runs::new(folder, "update") }
+        Self { command, code, runs: Runs::new(folder, "update"), verdict }
     }
 
     async fn ended(&self, run: &Run) -> Option<Result<(), Failure>> {
@@ -89,6 +91,14 @@ impl Updater for Script {
             }
             self.ended(&run).await
         })
+    }
+
+    fn accept(&self) -> BoxFuture<'_, Platform<()>> {
+        Box::pin(self.verdict.accept())
+    }
+
+    fn go_back(&self) -> BoxFuture<'_, Platform<()>> {
+        Box::pin(self.verdict.go_back(None))
     }
 }
 

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use super::super::program::LOOK;
+use super::super::verdict::Verdict;
 use super::*;
 
 /// A folder with an image, and programs written by the test.
@@ -31,7 +32,7 @@ impl Bench {
 
     fn updater(&self, words: &[&str], code: ExitCode) -> Script {
         let command = words.iter().map(|word| (*word).to_owned()).collect();
-        let script = Script::new(command, code, self.path("runs"));
+        let script = Script::new(command, code, self.path("runs"), Verdict::default());
         Script { runs: script.runs.without_systemd(), ..script }
     }
 

@@ -18,7 +18,8 @@ use tokio::time::timeout;
 pub use self::side::{Side, Sides};
 
 use self::wire::{GREETING, Layout, MESSAGE, Message, Status, Step};
-use super::note::Note;
+use super::note::{Content, Note};
+use super::verdict::Verdict;
 use crate::platform::{BoxFuture, Progress, Result, Updater, Watch};
 
 /// So long the daemon has to answer a request: it takes one after the other, and is quick about each.
@@ -33,6 +34,7 @@ pub struct Swupdate {
     control: PathBuf,
     progress: PathBuf,
     sides: Sides,
+    verdict: Verdict,
     note: Note,
     watch: Watch,
 }
@@ -40,11 +42,12 @@ pub struct Swupdate {
 impl Swupdate {
     /// The daemon with its sockets in this folder (`/tmp`, or the daemon's `TMPDIR`). `note` is a file of the updater's own, in a
     /// folder that exists.
-    pub fn new(sockets: &Path, sides: Sides, note: impl Into<PathBuf>, watch: Watch) -> Self {
+    pub fn new(sockets: &Path, sides: Sides, verdict: Verdict, note: impl Into<PathBuf>, watch: Watch) -> Self {
         Self {
             control: sockets.join("sockinstctrl"),
             progress: sockets.join("swupdateprog"),
             sides,
+            verdict,
             note: Note::at(note),
             watch,
         }
@@ -68,7 +71,9 @@ impl Swupdate {
             _ => return Err(Failure::new(UNEXPECTED)),
         };
         // It only waits for the image so far. Without a note there is no attaching again, so there is no installation either.
-        self.note.write(number, &side.name).map_err(|error| failed("the installation cannot be noted", error))?;
+        let next = self.sides.next().await.ok().flatten();
+        let more = if next.as_ref() == Some(&side.name) { format!("{}\n{NEXT}", side.name) } else { side.name };
+        self.note.write(number, &more).map_err(|error| failed("the installation cannot be noted", error))?;
         // The daemon has forgotten what it said of the installation before, when it took this one.
         let (notifications, _) = self.request(&wire::notifications()).await?;
         let send = async move {
@@ -87,16 +92,21 @@ impl Swupdate {
     /// word about what runs: the note is.
     async fn target(&self) -> Result<Side> {
         let before = self.note.last().filter(|(_, note)| note.same_boot);
-        match before.and_then(|(_, note)| self.sides.named(&note.more)) {
+        match before.and_then(|(_, note)| self.sides.named(side_of(&note))) {
             Some(side) => Ok(side),
             None => self.sides.target().await,
         }
     }
 
     async fn resume(&self, number: u64) -> Option<Result<(), Failure>> {
-        // The daemon does not outlive a reboot, nor does what it knows.
-        self.note.read(number).filter(|note| note.same_boot)?;
-        Some(self.attach().await)
+        let note = self.note.read(number)?;
+        if note.same_boot {
+            return Some(self.attach().await);
+        }
+        // The daemon does not outlive a reboot, nor does what it knows. What runs may tell: the boot loader is told of a side at last.
+        let side = self.sides.named(side_of(&note))?;
+        let is_new = !was_next(&note) && self.sides.running().await.ok()?.as_deref() == Some(&side.name);
+        is_new.then_some(Ok(()))
     }
 
     async fn attach(&self) -> Result<(), Failure> {
@@ -133,6 +143,18 @@ impl Swupdate {
         let message = wire::message(&answer).ok_or_else(|| Failure::new(UNEXPECTED))?;
         Ok((socket, message))
     }
+}
+
+/// In a note: the boot loader was told of the side by an earlier installation, so that it says nothing of this one.
+const NEXT: &str = "next";
+
+/// The side that is written to, by its name.
+fn side_of(note: &Content) -> &str {
+    note.more.lines().next().unwrap_or_default()
+}
+
+fn was_next(note: &Content) -> bool {
+    note.more.lines().nth(1) == Some(NEXT)
 }
 
 const UNEXPECTED: &str = "swupdate's answer is none of its version 2022.12 or later";
@@ -279,6 +301,27 @@ impl Updater for Swupdate {
 
     fn resume(&self, number: u64) -> BoxFuture<'_, Option<Result<(), Failure>>> {
         Box::pin(self.resume(number))
+    }
+
+    fn running(&self) -> BoxFuture<'_, Result<Option<String>>> {
+        Box::pin(self.sides.running())
+    }
+
+    fn installed(&self, number: u64) -> BoxFuture<'_, Result<Option<String>>> {
+        let side = self.note.read(number).and_then(|note| self.sides.named(side_of(&note)));
+        Box::pin(async { Ok(side.map(|side| side.name)) })
+    }
+
+    fn accept(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.verdict.accept())
+    }
+
+    fn go_back(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            let running = self.sides.running().await?;
+            let other = running.and_then(|running| self.sides.other_than(&running));
+            self.verdict.go_back(other.as_ref().map(|side| side.name.as_str())).await
+        })
     }
 }
 

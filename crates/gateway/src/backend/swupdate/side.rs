@@ -1,8 +1,6 @@
 use std::fmt;
-use std::process::Stdio;
 
-use tokio::process::Command;
-
+use crate::backend::command;
 use crate::platform::{Error, Result};
 
 /// A side of the machine as SWUpdate is told of it, and as the boot loader is.
@@ -41,6 +39,7 @@ impl fmt::Display for Side {
 pub struct Sides {
     sides: Vec<Side>,
     read: Vec<String>,
+    running: Vec<String>,
 }
 
 impl Sides {
@@ -51,26 +50,35 @@ impl Sides {
     /// When `read` is empty.
     pub fn opposite(sides: Vec<Side>, read: Vec<String>) -> Self {
         assert!(!read.is_empty(), "a command has a program");
-        Self { sides, read }
+        Self { sides, running: read.clone(), read }
+    }
+
+    /// What `running` (a program and its arguments) prints is the side that runs. Without this the boot loader's variable is taken for it,
+    /// which is wrong after a boot loader has fallen back to another side without a word.
+    ///
+    /// # Panics
+    /// When `running` is empty.
+    pub fn running_by(self, running: Vec<String>) -> Self {
+        assert!(!running.is_empty(), "a command has a program");
+        Self { running, ..self }
     }
 
     pub(super) fn named(&self, name: &str) -> Option<Side> {
         self.sides.iter().find(|side| side.name == name).cloned()
     }
 
+    pub(super) fn other_than(&self, name: &str) -> Option<Side> {
+        self.sides.iter().find(|side| side.name != name).cloned()
+    }
+
     /// What is booted next, as the boot loader's variable has it.
     pub(super) async fn next(&self) -> Result<Option<String>> {
-        let Some((program, arguments)) = self.read.split_first() else { return Ok(None) };
-        let what = || format!("the boot loader's variable, read by `{}`", self.read.join(" "));
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.map_err(|error| Error::failed(what(), error))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Error::failed(what(), format!("{}: {}", output.status, said.trim())));
-        }
-        let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Ok(Some(value).filter(|value| !value.is_empty()))
+        ask("the boot loader's variable", &self.read).await
+    }
+
+    /// The side that runs.
+    pub(super) async fn running(&self) -> Result<Option<String>> {
+        ask("the side that runs", &self.running).await
     }
 
     /// The side that an image goes to. All its texts are empty where the daemon decides.
@@ -83,9 +91,16 @@ impl Sides {
         if !self.sides.iter().any(|side| side.name == booted) {
             return Err(unknown(format!("the boot loader's variable is `{booted}`, which is none of the sides")));
         }
-        let other = self.sides.iter().find(|side| side.name != booted).cloned();
-        other.ok_or_else(|| unknown("there is but one side".to_owned()))
+        self.other_than(&booted).ok_or_else(|| unknown("there is but one side".to_owned()))
     }
+}
+
+/// What a program prints, if it prints anything. Without a program nobody knows.
+async fn ask(what: &str, words: &[String]) -> Result<Option<String>> {
+    if words.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(command::run(what, words).await?).filter(|printed| !printed.is_empty()))
 }
 
 #[cfg(test)]

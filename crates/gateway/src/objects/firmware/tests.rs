@@ -7,11 +7,14 @@ use lapwing::objects::firmware::UpdateResult;
 use super::*;
 use crate::platform::{self, Identity, Memory, PowerSource, Result as Platform, Time, Versions};
 
-/// A machine with a version, and a boot that the test names.
+/// A machine with a version, and a boot that the test names; where it knows its side, B was installed to.
 struct Machine {
     boot: Mutex<&'static str>,
+    side: Mutex<Option<&'static str>>,
     version: Mutex<Option<&'static str>>,
     ended: Result<(), Failure>,
+    /// What it was told, in order.
+    told: Mutex<Vec<&'static str>>,
 }
 
 impl Updater for Machine {
@@ -22,6 +25,20 @@ impl Updater for Machine {
     }
     fn resume(&self, number: u64) -> BoxFuture<'_, Option<Result<(), Failure>>> {
         Box::pin(async move { (number == 1).then(|| self.ended.clone()) })
+    }
+    fn running(&self) -> BoxFuture<'_, Platform<Option<String>>> {
+        Box::pin(async { Ok(self.side.lock().unwrap().map(str::to_owned)) })
+    }
+    fn installed(&self, _: u64) -> BoxFuture<'_, Platform<Option<String>>> {
+        Box::pin(async { Ok(self.side.lock().unwrap().map(|_| "B".to_owned())) })
+    }
+    fn accept(&self) -> BoxFuture<'_, Platform<()>> {
+        self.told.lock().unwrap().push("good");
+        Box::pin(async { Ok(()) })
+    }
+    fn go_back(&self) -> BoxFuture<'_, Platform<()>> {
+        self.told.lock().unwrap().push("back");
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -55,37 +72,118 @@ impl Host for Machine {
     }
 }
 
-fn installation(confirm: Confirm, ended: Result<(), Failure>) -> (Installation, Arc<Machine>) {
-    let machine = Arc::new(Machine { boot: Mutex::new("first"), version: Mutex::new(Some("old")), ended });
+impl Machine {
+    fn told(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+
+    fn reboot_into(&self, boot: &'static str, side: Option<&'static str>) {
+        *self.boot.lock().unwrap() = boot;
+        *self.side.lock().unwrap() = side;
+    }
+}
+
+fn installation(confirm: Confirm, side: Option<&'static str>) -> (Installation, Arc<Machine>) {
+    let machine = Arc::new(Machine {
+        boot: Mutex::new("first"),
+        side: Mutex::new(side),
+        version: Mutex::new(Some("old")),
+        ended: Ok(()),
+        told: Mutex::default(),
+    });
     let (updater, supervisor, host) = (machine.clone(), machine.clone(), machine.clone());
     let progress = InstallProgress::default();
-    (Installation { inspector: None, updater, supervisor, host, confirm, progress }, machine)
+    (Installation { inspector: None, updater, supervisor, host, confirm, progress, trial: None }, machine)
 }
 
-#[tokio::test]
-async fn without_a_reboot_it_is_done_when_the_updater_is() {
-    let (installation, _) = installation(Confirm::Now, Ok(()));
-    let memory = installation.before().await.unwrap();
-    assert_eq!(installed(memory), Installed::Done);
+/// What is remembered after an installation that takes a reboot.
+async fn memory(installation: &Installation) -> Vec<u8> {
+    let before = installation.before().await.unwrap();
+    match installation.installed(1, before).await {
+        Installed::AfterReboot(memory) => memory,
+        Installed::Done => panic!("a reboot"),
+    }
 }
 
-#[tokio::test]
-async fn after_a_reboot_another_version_must_run() {
-    let (installation, machine) = installation(Confirm::Reboot, Ok(()));
-    let Installed::AfterReboot(memory) = installed(installation.before().await.unwrap()) else { panic!("a reboot") };
-    assert_eq!(installation.compare(&memory).await, Confirmation::Pending);
-    *machine.boot.lock().unwrap() = "second";
-    let failed = |confirmation| match confirmation {
+#[track_caller]
+fn failed(confirmation: Confirmation) -> String {
+    match confirmation {
         Confirmation::Failed(failure) => {
             assert_eq!((failure.result, failure.keep), (UpdateResult::UpdateFailed, true));
             failure.reason
         }
         other => panic!("{other:?}"),
-    };
+    }
+}
+
+#[tokio::test]
+async fn without_a_reboot_it_is_done_when_the_updater_is() {
+    let (installation, machine) = installation(Confirm::Now, Some("A"));
+    let before = installation.before().await.unwrap();
+    assert_eq!(installation.installed(1, before).await, Installed::Done);
+    assert_eq!(machine.told(), [""; 0]);
+}
+
+#[tokio::test]
+async fn after_a_reboot_another_version_must_run_where_no_sides_are_known() {
+    let (installation, machine) = installation(Confirm::Reboot, None);
+    let memory = memory(&installation).await;
+    assert_eq!(installation.compare(&memory).await, Confirmation::Pending);
+    machine.reboot_into("second", None);
     assert_eq!(failed(installation.compare(&memory).await), "after the reboot old runs, as before");
-    *machine.version.lock().unwrap() = Some("new");
-    assert_eq!(installation.compare(&memory).await, Confirmation::Running);
     *machine.version.lock().unwrap() = None;
     assert_eq!(failed(installation.compare(&memory).await), "the machine does not say which firmware runs");
+    assert_eq!(machine.told(), [""; 0]);
+    *machine.version.lock().unwrap() = Some("new");
+    assert_eq!(installation.compare(&memory).await, Confirmation::Running);
+    assert_eq!(machine.told(), ["good"]);
     assert!(installation.reboot().await.unwrap_err().contains("not at night"));
+}
+
+#[tokio::test]
+async fn after_a_reboot_the_side_must_run_that_was_installed_to_whatever_its_version() {
+    let (installation, machine) = installation(Confirm::Reboot, Some("A"));
+    let memory = memory(&installation).await;
+    machine.reboot_into("second", Some("B"));
+    assert_eq!(installation.compare(&memory).await, Confirmation::Running);
+    assert_eq!(machine.told(), ["good"]);
+    machine.reboot_into("third", Some("A"));
+    *machine.version.lock().unwrap() = Some("new");
+    let why = "after the reboot A runs, not B, which was installed to";
+    assert_eq!(failed(installation.compare(&memory).await), why);
+    assert_eq!(machine.told(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_takes_no_reboot_where_the_new_side_runs_already() {
+    let (installation, machine) = installation(Confirm::Reboot, Some("A"));
+    assert!(matches!(installation.resumed(1).await, Ok(Installed::AfterReboot(_))));
+    machine.reboot_into("second", Some("B"));
+    assert_eq!(installation.resumed(1).await, Ok(Installed::Done));
+    assert_eq!(machine.told(), ["good"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_trial_it_stays_when_a_server_is_reached_in_time_and_goes_back_otherwise() {
+    let (mut installation, machine) = installation(Confirm::Reboot, Some("A"));
+    let memory = memory(&installation).await;
+    machine.reboot_into("second", Some("B"));
+    let sender = watch::Sender::new(false);
+    installation.trial = Some(Trial { within: Duration::from_secs(600), reached: sender.subscribe() });
+    let reach = async {
+        sleep(Duration::from_secs(599)).await;
+        assert_eq!(machine.told(), [""; 0], "it is not good before a server was reached");
+        sender.send_replace(true);
+    };
+    let (confirmation, ()) = tokio::join!(installation.compare(&memory), reach);
+    assert_eq!((confirmation, machine.told()), (Confirmation::Running, vec!["good"]));
+
+    sender.send_replace(false);
+    let start = Instant::now();
+    let confirmation = installation.compare(&memory).await;
+    assert_eq!((confirmation, machine.told()), (Confirmation::Pending, vec!["back"]), "a reboot follows");
+    assert_eq!(start.elapsed().as_secs(), 600);
+    machine.reboot_into("third", Some("A"));
+    assert!(failed(installation.compare(&memory).await).contains("A runs, not B"));
+    assert_eq!(machine.told(), [""; 0]);
 }

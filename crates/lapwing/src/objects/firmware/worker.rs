@@ -76,7 +76,7 @@ async fn install<D: Disk>(core: &Core<D>, serial: u64, image: &Image) {
 }
 
 async fn reboot<D: Disk>(core: &Core<D>, serial: u64) {
-    tracing::info!("firmware: rebooting into what was installed");
+    tracing::info!("firmware: rebooting");
     if let Err(reason) = core.installer.reboot().await {
         end(core, serial, Err(Failure::new(format!("no reboot: {reason}")))).await;
     }
