@@ -345,6 +345,56 @@ async fn what_reaches_no_server_is_left_again<M: Machine>(bench: &mut Bench<M>) 
     bench.runs("A", OLD);
 }
 
+impl<M: Machine> Bench<M> {
+    /// The installation has begun, and stands still in its middle; the agent is gone.
+    async fn is_killed_in_the_middle(&mut self, seed: u64) {
+        self.delivers(Image::Sound, seed).await;
+        self.machine.hold();
+        self.execute(2).await;
+        let held = async {
+            while !self.machine.is_held() {
+                sleep(SETTLE).await;
+            }
+        };
+        timeout(PATIENCE, held).await.expect("the installation is held");
+        self.agent = None;
+        self.states();
+    }
+}
+
+/// Whether it has succeeded is seen by what runs after the reboot, which takes no other one; or it was not done, and is not begun again.
+async fn an_installation_whose_end_nobody_saw_is_judged_by_what_runs<M: Machine>(bench: &mut Bench<M>) {
+    bench.is_killed_in_the_middle(6).await;
+    bench.reboots_into("A");
+    bench.machine.release();
+    bench.registered().await;
+    assert_eq!(bench.sees(DOWNLOADED).await, UPDATE_FAILED);
+    bench.runs("A", OLD);
+    bench.execute(10).await;
+    bench.sees(IDLE).await;
+
+    bench.is_killed_in_the_middle(7).await;
+    bench.machine.release();
+    bed::eventually("the end of the installation", || (bench.machine.next() == "B").then_some(()));
+    bench.reboots_into("B");
+    bench.registered().await;
+    assert_eq!(bench.sees(IDLE).await, SUCCESS);
+    bench.runs("B", &content(7));
+    assert!(!bench.path("rebooting").exists(), "it runs already");
+}
+
+#[tokio::test]
+async fn with_swupdate_an_installation_whose_end_nobody_saw_is_judged_by_what_runs() {
+    let mut bench = Bench::new(Swupdate::new(), swupdate, "").await;
+    an_installation_whose_end_nobody_saw_is_judged_by_what_runs(&mut bench).await;
+}
+
+#[tokio::test]
+async fn with_rauc_an_installation_whose_end_nobody_saw_is_judged_by_what_runs() {
+    let mut bench = Bench::new(Rauc::new(), rauc, "").await;
+    an_installation_whose_end_nobody_saw_is_judged_by_what_runs(&mut bench).await;
+}
+
 /// The observer asks once, and sees the whole of an update, the reboot in its middle.
 async fn the_reboot_is_hardly_seen<M: Machine>(bench: &mut Bench<M>) {
     bench.delivers(Image::Sound, 5).await;
