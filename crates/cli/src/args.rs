@@ -117,7 +117,8 @@ pub(crate) struct RunOptions {
     /// Forget stored accounts: those given here or in the configuration are used.
     #[arg(long)]
     pub(crate) reset_accounts: bool,
-    /// Where `lapwing status` asks this agent; by default a socket in /run/lapwing, or for others than root in $XDG_RUNTIME_DIR/lapwing.
+    /// Where `lapwing status` asks this agent; by default a socket in /run/lapwing, for others than root in $XDG_RUNTIME_DIR/lapwing, or
+    /// else `control.sock` in the folder of --state.
     #[arg(long, value_name = "FILE")]
     pub(crate) socket: Option<PathBuf>,
     /// A configuration file; the command line goes before it, and where it names a server those of the file do not count.

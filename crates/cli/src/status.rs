@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use lapwing_gateway::control::{self, BootstrapState, Report, ServerState, Update};
+use lapwing_gateway::control::{self, BootstrapState, Report, ServerState, Software, Update};
 
 use crate::args::StatusOptions;
 use crate::failure::Failure;
@@ -66,20 +66,36 @@ fn shown(report: &Report) -> String {
     lines.push(table(&registrations(report)));
     if let Some(firmware) = &report.firmware {
         lines.push(String::new());
-        lines.extend(updated("firmware", firmware));
+        lines.extend(updated("firmware", firmware, ""));
+    }
+    for software in &report.software {
+        lines.push(String::new());
+        lines.extend(managed(software));
     }
     lines.join("\n")
 }
 
-/// What an update is in, and below it how far what goes on is.
-fn updated(what: &str, update: &Update) -> Vec<String> {
+/// An instance of object 9.
+fn managed(software: &Software) -> Vec<String> {
+    let Software { instance, name, active, operation, task, reason, .. } = software;
+    let active = if *active { "active" } else { "not active" };
+    let task = task.as_deref().map(|task| format!(", {} under way", printable(task))).unwrap_or_default();
+    let does = format!(", {active}, {}{task}", printable(operation));
+    let mut lines = updated(&format!("software {instance} ({})", printable(name)), &software.update, &does);
+    lines.extend(reason.as_deref().map(|reason| format!("  {}", printable(reason))));
+    lines
+}
+
+/// What an update is in, `more` of it, and below that how far what goes on is.
+fn updated(what: &str, update: &Update, more: &str) -> Vec<String> {
     let Update { result, result_text, .. } = update;
     let result = if *result == 0 { String::new() } else { format!("; {} (result {result})", printable(result_text)) };
-    let mut lines = vec![format!("{what}: {}{result}", printable(&update.state_name))];
+    let mut lines = vec![format!("{what}: {}{more}{result}", printable(&update.state_name))];
     if let Some(package) = &update.package {
         let named = [&package.name, &package.version].into_iter().flatten();
         let named: String = named.map(|text| format!("{} ", printable(text))).collect();
-        lines.push(format!("  package {named}of {} bytes", package.bytes));
+        let bytes = package.bytes.map(|bytes| format!("of {bytes} bytes")).unwrap_or_default();
+        lines.push(format!("  package {named}{bytes}").trim_end().to_owned());
     }
     if let Some(transfer) = &update.transfer {
         lines.push(match &transfer.from {
@@ -163,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_update_shows_what_goes_on() {
-        let lines = |update: serde_json::Value| updated("firmware", &serde_json::from_value(update).unwrap());
+        let lines = |update: serde_json::Value| updated("firmware", &serde_json::from_value(update).unwrap(), "");
         let idle = json!({"state": 0, "stateName": "idle", "result": 0, "resultText": "nothing has ended"});
         assert_eq!(lines(idle), ["firmware: idle"]);
         let pull = json!({
@@ -182,5 +198,20 @@ mod tests {
             "installation": {"percent": 40, "step": "rootfs"},
         });
         assert_eq!(lines(updating), ["firmware: updating", "  installed: 40 % (rootfs)"]);
+    }
+
+    #[test]
+    fn software_shows_what_it_does() {
+        let software = json!({
+            "instance": 1, "name": "probe", "state": 3, "stateName": "delivered", "result": 58,
+            "resultText": "the installation has failed", "package": {"name": "probe", "version": "2"},
+            "active": false, "operation": "stopped", "task": "installation", "reason": "no oven",
+        });
+        let expected = [
+            "software 1 (probe): delivered, not active, stopped, installation under way; the installation has failed (result 58)",
+            "  package probe 2",
+            "  no oven",
+        ];
+        assert_eq!(managed(&serde_json::from_value(software).unwrap()), expected);
     }
 }

@@ -1,15 +1,17 @@
-//! `lapwing manage software`: software from a shell, of a client of our library, through the real server.
+//! `lapwing manage software`: software from a shell, of a client of our library and of the real agent, through the real server.
 
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use common::{Outcome, Server};
+use common::{Outcome, Server, lapwing};
 use lapwing::Client;
 use lapwing::objects::software::{
     BoxFuture, Failure, Instance, Job, Manager, Package, Release, Software, Task, UpdateResult,
 };
+use serde_json::json;
 
 /// Takes packages by what they begin with.
 struct Recipes;
@@ -135,4 +137,41 @@ fn the_instance_must_be_named_where_there_is_more_than_one() {
     let _agent = server.agent("gw", &[]);
     let complaint = server.manage(&["software", "status"]).failed(1);
     assert_eq!(complaint, "lapwing: gw has no software that can be managed (object 9)");
+}
+
+#[test]
+fn the_agent_shows_on_the_machine_what_was_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, config, socket) =
+        (folder.path().join("kettle"), folder.path().join("agent.toml"), folder.path().join("control"));
+    let script = "#!/bin/sh\ncase $1 in\nverify) echo 'version: 2' ;;\ninstall) echo 'no oven' >&2; exit $(cat \"$2\") ;;\nesac\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let (state, program) = (folder.path().join("state"), program.display());
+    let text = format!(
+        "state = '{}'\nsocket = 'control'\n[[software]]\nkind = 'script'\nname = 'kettle'\nprogram = ['{program}']\n",
+        state.display()
+    );
+    fs::write(&config, text).unwrap();
+    let server = Server::start();
+    let _agent = server.agent("gw", &["--config", config.to_str().unwrap()]);
+    let package = folder.path().join("package");
+    let push = |code: &str, more: &str| {
+        fs::write(&package, code).unwrap();
+        server.manage(&["software", "push", package.to_str().unwrap(), more])
+    };
+    let status = |more: &[&str]| lapwing(&[&["status", "--socket", socket.to_str().unwrap()], more].concat());
+    let failed = push("3", "--install").failed(1);
+    assert!(failed.starts_with("lapwing: gw software 0: the installation has failed (result 58): "), "{failed}");
+    let shown = status(&[]).text();
+    let line = "\nsoftware 0 (kettle): delivered, not active, stopped; the installation has failed (result 58)\n  package kettle 2\n  ";
+    assert!(shown.contains(line), "{shown}");
+
+    assert_eq!(server.manage(&["software", "cancel"]).text(), "gw software 0: cancelled");
+    assert!(push("0", "--activate").text().ends_with("gw software 0: the software is active"));
+    let software = status(&["--json"]).json()["software"][0].clone();
+    assert_eq!((&software["instance"], &software["name"]), (&json!(0), &json!("kettle")));
+    assert_eq!((&software["stateName"], &software["result"]), (&json!("installed"), &json!(2)));
+    assert_eq!((&software["active"], &software["package"]), (&json!(true), &json!({"name": "kettle", "version": "2"})));
+    assert_eq!((software.get("reason"), software.get("task")), (None, None));
 }

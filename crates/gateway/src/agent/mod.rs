@@ -4,6 +4,7 @@ mod follow;
 mod report;
 mod status;
 mod trial;
+mod updates;
 
 use std::convert::Infallible;
 use std::io;
@@ -91,7 +92,7 @@ impl Agent {
     pub async fn new(config: Config) -> Result<Self, AgentError> {
         let accounts = config.accounts(DEFAULT_LIFETIME)?;
         let trust_anchors = config.trust_anchors()?;
-        let updates = config.update_folder().map(Path::to_owned);
+        let (state, updates) = (config.state.clone(), config.update_folder().map(Path::to_owned));
         if config.after_restart == AfterRestart::Resume && config.state.is_none() {
             return Err(ConfigError::Needs { key: "after-restart", other: "state" }.into());
         }
@@ -149,8 +150,9 @@ impl Agent {
         if let Some((firmware, _)) = &firmware {
             builder = builder.object(Arc::clone(firmware));
         }
-        if let Some(software) = software {
-            builder = builder.object(software);
+        let software = software.map(Arc::new);
+        if let Some(software) = &software {
+            builder = builder.object(Arc::clone(software));
         }
         let client = builder.build()?;
         let handle = client.handle();
@@ -158,9 +160,9 @@ impl Agent {
             Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
             None => Box::pin(std::future::pending()),
         };
-        let control = control(config.socket.as_deref())?;
+        let control = control(config.socket.as_deref(), state.as_deref())?;
         let (handle, history) = (client.handle(), History::new());
-        let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware, reached };
+        let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware, software, reached };
         Ok(Self { client, network, follow, reporter, control, trial, update })
     }
 
@@ -225,12 +227,12 @@ impl Agent {
 }
 
 /// The control socket, where it was configured to be or where it is looked for: without the latter an agent does its work all the same.
-fn control(path: Option<&Path>) -> Result<Option<Listener>, AgentError> {
+fn control(path: Option<&Path>, state: Option<&Path>) -> Result<Option<Listener>, AgentError> {
     if let Some(path) = path {
         let listener = Listener::bind(path).map_err(|error| AgentError::Control { path: path.to_owned(), error })?;
         return Ok(Some(listener));
     }
-    Ok(Listener::bind_default().unwrap_or_else(|error| {
+    Ok(Listener::bind_default(state).unwrap_or_else(|error| {
         tracing::warn!("no control socket, so that `lapwing status` does not find this agent: {error}");
         None
     }))

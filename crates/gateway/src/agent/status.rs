@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapwing::objects::firmware::{Firmware, State};
+use lapwing::objects::firmware::Firmware;
+use lapwing::objects::software::Software;
 use lapwing::{Event, Handle, ServerId, ShortServerId, Status};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
+use super::updates;
 use crate::config::Version;
-use crate::control::{Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Transfer, Update};
+use crate::control::{Bootstrap, BootstrapState, Report, Server, ServerState};
 use crate::objects::{DeviceVersions, InstallProgress};
 
 /// Puts reports together.
@@ -21,6 +23,7 @@ pub(super) struct Reporter {
     pub(super) device: DeviceVersions,
     pub(super) history: History,
     pub(super) firmware: Option<(Arc<Firmware>, InstallProgress)>,
+    pub(super) software: Option<Arc<Software>>,
     /// Whether a server has been reached since the start.
     pub(super) reached: watch::Sender<bool>,
 }
@@ -50,42 +53,9 @@ impl Reporter {
             software_version: self.device.software(),
             bootstrap,
             servers,
-            firmware: self.firmware.as_ref().map(|(firmware, installed)| of_firmware(firmware, installed)),
+            firmware: self.firmware.as_ref().map(|(firmware, progress)| updates::firmware(firmware, progress)),
+            software: self.software.as_deref().map(updates::software).unwrap_or_default(),
         }
-    }
-}
-
-fn of_firmware(firmware: &Firmware, installed: &InstallProgress) -> Update {
-    let (state, result) = firmware.state();
-    let name = match state {
-        State::Idle => "idle",
-        State::Downloading => "downloading",
-        State::Downloaded => "downloaded",
-        State::Updating => "updating",
-    };
-    let progress = firmware.progress();
-    let transfer = || Transfer {
-        from: firmware.origin(),
-        bytes: progress.map(|progress| progress.received),
-        size: progress.and_then(|progress| progress.size),
-        rate: progress.map(|progress| progress.rate),
-    };
-    let installation = |progress: crate::platform::Progress| {
-        let crate::platform::Progress { percent, step } = progress;
-        Installation { percent, step }
-    };
-    Update {
-        state: state as u8,
-        state_name: name.to_owned(),
-        result: result as u8,
-        result_text: result.to_string(),
-        package: firmware.package().map(|(package, bytes)| Package {
-            name: package.name,
-            version: package.version,
-            bytes,
-        }),
-        transfer: (state == State::Downloading).then(transfer),
-        installation: installed.get().filter(|_| state == State::Updating).map(installation),
     }
 }
 

@@ -1,13 +1,15 @@
 //! The agent's control socket, by which this machine's own users ask what it does.
 //!
 //! A stream socket of its owner alone: one line is asked, `status`, and one line is answered, a [`Report`] in JSON. Then the agent closes
-//! the connection. It lies in the runtime folder, which does not outlive a boot, under the number of the agent's process.
+//! the connection. It lies in the runtime folder, which does not outlive a boot, under the number of the agent's process; where there is none, in
+//! the folder of the agent's state.
 
 mod report;
 
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::iter;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net as blocking;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 pub use self::report::{
-    Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Transfer, Update,
+    Bootstrap, BootstrapState, Installation, Package, Report, Server, ServerState, Software, Transfer, Update,
 };
 
 /// What is asked, and ends with the line.
@@ -40,6 +42,8 @@ const SERVICE_FOLDER: &str = "RUNTIME_DIRECTORY";
 const USER_FOLDER: &str = "XDG_RUNTIME_DIR";
 /// That of root's agents.
 const SYSTEM_FOLDER: &str = "/run/lapwing";
+/// What the socket is called in the folder of an agent's state.
+pub const IN_STATE: &str = "control.sock";
 /// What the name of a socket ends with.
 const EXTENSION: &str = "sock";
 
@@ -82,16 +86,21 @@ impl Listener {
         Ok(Self { listener, path: path.to_owned() })
     }
 
-    /// Listens in the runtime folder, which is created where it is missing: that of the service, else root's, else the user's. `None` for a
-    /// user who has none. To be called inside a tokio runtime.
+    /// Listens in the runtime folder, which is created where it is missing: that of the service, else root's, else the user's. For a user who has
+    /// none it is [`control.sock`](IN_STATE) in the folder of the agent's state; `None` where there is neither. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// As for [`bind`](Listener::bind).
-    pub fn bind_default() -> io::Result<Option<Self>> {
-        let Some(folder) = own_folder() else { return Ok(None) };
+    pub fn bind_default(state: Option<&Path>) -> io::Result<Option<Self>> {
+        let folder = runtime_folder(variable(SERVICE_FOLDER), geteuid().is_root(), variable(USER_FOLDER));
+        let (folder, name) = match (folder, state) {
+            (Some(folder), _) => (folder, format!("{}.{EXTENSION}", std::process::id())),
+            (None, Some(state)) => (state.to_owned(), IN_STATE.to_owned()),
+            (None, None) => return Ok(None),
+        };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         remove_orphans(&folder)?;
-        Self::bind(&folder.join(format!("{}.{EXTENSION}", std::process::id()))).map(Some)
+        Self::bind(&folder.join(name)).map(Some)
     }
 
     /// Where it listens.
@@ -169,7 +178,10 @@ pub fn ask(path: &Path) -> io::Result<Report> {
 pub fn sockets() -> io::Result<Vec<PathBuf>> {
     let folders = match variable(SERVICE_FOLDER) {
         Some(folder) => vec![folder],
-        None => [Some(PathBuf::from(SYSTEM_FOLDER)), user_folder()].into_iter().flatten().collect(),
+        None => {
+            let user = variable(USER_FOLDER).map(|folder| of_user(&folder));
+            iter::once(PathBuf::from(SYSTEM_FOLDER)).chain(user).collect()
+        }
     };
     let mut found = Vec::new();
     for folder in folders {
@@ -179,13 +191,14 @@ pub fn sockets() -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-fn own_folder() -> Option<PathBuf> {
-    let root = geteuid().is_root().then(|| PathBuf::from(SYSTEM_FOLDER));
-    variable(SERVICE_FOLDER).or(root).or_else(user_folder)
+/// Where an agent puts its socket: the folder of its service goes before that of root, and that before the user's.
+fn runtime_folder(service: Option<PathBuf>, root: bool, user: Option<PathBuf>) -> Option<PathBuf> {
+    let system = root.then(|| PathBuf::from(SYSTEM_FOLDER));
+    service.or(system).or_else(|| user.map(|folder| of_user(&folder)))
 }
 
-fn user_folder() -> Option<PathBuf> {
-    variable(USER_FOLDER).map(|folder| folder.join("lapwing"))
+fn of_user(folder: &Path) -> PathBuf {
+    folder.join("lapwing")
 }
 
 fn variable(name: &str) -> Option<PathBuf> {

@@ -30,6 +30,33 @@ pub struct Report {
     /// The firmware (object 5), where it can be updated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<Update>,
+    /// What of software can be updated (object 9), by instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub software: Vec<Software>,
+}
+
+/// An instance of object 9.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Software {
+    /// Its number.
+    pub instance: u16,
+    /// As the configuration calls it.
+    pub name: String,
+    /// What its update is in.
+    #[serde(flatten)]
+    pub update: Update,
+    /// Whether it may run (9/x/12).
+    pub active: bool,
+    /// What it does (9/x/21).
+    pub operation: String,
+    /// What is being done with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Why something has failed last (9/x/16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the update of something is in.
@@ -37,15 +64,15 @@ pub struct Report {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Update {
-    /// The state's number (5/0/3).
+    /// The state's number (5/0/3, 9/x/7).
     pub state: u8,
     /// Its name.
     pub state_name: String,
-    /// The number of the last result (5/0/5).
+    /// The number of the last result (5/0/5, 9/x/9).
     pub result: u8,
     /// What it means.
     pub result_text: String,
-    /// The package that is there, or is being installed.
+    /// Of firmware the package that is there, or is being installed; of software what servers are told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<Package>,
     /// The transfer that is under way.
@@ -61,14 +88,15 @@ pub struct Update {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Package {
-    /// Its name (5/0/6).
+    /// Its name (5/0/6, 9/x/0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its version (5/0/7).
+    /// Its version (5/0/7, 9/x/1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Its length.
-    pub bytes: u64,
+    /// Its length, of firmware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// How far a transfer is.

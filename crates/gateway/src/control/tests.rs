@@ -14,6 +14,7 @@ fn report() -> Report {
         bootstrap: None,
         servers: Vec::new(),
         firmware: None,
+        software: Vec::new(),
     }
 }
 
@@ -74,6 +75,16 @@ async fn a_socket_of_the_living_is_not_taken_and_one_of_the_dead_is() {
     fs::write(&file, "mine").unwrap();
     assert_eq!(Listener::bind(&file).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
+fn the_folder_of_the_service_goes_before_that_of_root_and_of_the_user() {
+    let some = |folder: &str| Some(PathBuf::from(folder));
+    let (service, user) = (|| some("/run/other"), || some("/run/user/7"));
+    assert_eq!(runtime_folder(service(), true, user()), some("/run/other"));
+    assert_eq!(runtime_folder(None, true, user()), some("/run/lapwing"));
+    assert_eq!(runtime_folder(None, false, user()), some("/run/user/7/lapwing"));
+    assert_eq!(runtime_folder(None, false, None), None);
 }
 
 #[test]
