@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use bed::{Process, built, eventually};
@@ -91,10 +91,15 @@ impl Gateway {
 
     /// The package with this program waits to be taken.
     fn package(&self, program: &[u8]) {
-        let (binary, output) = (self.path("binary"), self.path("package.tar.gz"));
+        self.pack(program, "package.tar.gz", &[]);
+    }
+
+    /// Has a package made of this program.
+    fn pack(&self, program: &[u8], name: &str, options: &[&str]) {
+        let (binary, output) = (self.path("binary"), self.path(name));
         fs::write(&binary, program).expect("it is ours");
         let mut xtask = Command::new(env!("CARGO"));
-        xtask.args(["run", "--quiet", "--package", "xtask", "--", "ig60-package", "--target", HERE]);
+        xtask.args(["run", "--quiet", "--package", "xtask", "--", "ig60-package", "--target", HERE]).args(options);
         xtask.arg("--binary").arg(binary).arg("--output").arg(output);
         let packed = xtask.current_dir(bed::workspace()).output().expect("cargo runs");
         assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
@@ -188,10 +193,15 @@ impl Server {
         Self { _process: process, api, port }
     }
 
+    /// `lapwing manage` with these arguments.
+    fn manage(&self, arguments: &[&str]) -> Output {
+        let lapwing = built("lapwing");
+        bed::run(lapwing.to_str().expect("text"), &[&["manage", "--api", &self.api], arguments].concat())
+    }
+
     /// The endpoints that are registered, with their lifetimes.
     fn clients(&self) -> Vec<(String, u64)> {
-        let output =
-            bed::run(built("lapwing").to_str().expect("text"), &["manage", "--api", &self.api, "clients", "--json"]);
+        let output = self.manage(&["clients", "--json"]);
         let clients: Json = serde_json::from_slice(&output.stdout).expect("JSON");
         let shown = |client: &Json| {
             (
@@ -221,6 +231,31 @@ fn the_package_puts_lapwing_in_place_with_the_same_arguments_and_endpoint() {
     eventually("Lapwing registers again", || server.clients().contains(&("another".to_owned(), 3600)).then_some(()));
     assert_eq!(gateway.first_client().len(), 1);
 
+    runner.cut_the_power();
+}
+
+#[test]
+fn a_gateway_that_was_moved_over_takes_updates_and_takes_back_those_that_fail() {
+    let (server, gateway) = (Server::start(), Gateway::new());
+    gateway.package(&LAPWING);
+    let runner = gateway.start(&["-s", "127.0.0.1", "-sp", &server.port, "-e", "gw", "-p", "0"]);
+    eventually("Lapwing registers", || (server.clients() == [("gw".to_owned(), 3600)]).then_some(()));
+    eventually("it stays", || (!gateway.is_there("gg/lapwing/trial")).then_some(()));
+    let update = |program: &[u8]| {
+        gateway.pack(program, "update.tar.gz", &["--update"]);
+        let package = gateway.path("update.tar.gz").display().to_string();
+        server.manage(&["software", "push", &package, "--activate", "--wait", "120"])
+    };
+    let runs = || fs::read(gateway.path("gg/lapwing/lwm2m-python-client")).unwrap_or_default();
+
+    // The same to whoever runs it.
+    let newer = [&LAPWING[..], b"newer"].concat();
+    let output = update(&newer);
+    assert!(output.status.success() && runs() == newer, "{output:?}");
+
+    let output = update(&fs::read("/bin/false").expect("every machine has it"));
+    assert!(!output.status.success() && runs() == newer, "{output:?}");
+    assert_eq!(gateway.first_client().len(), 1);
     runner.cut_the_power();
 }
 
