@@ -1,18 +1,17 @@
 //! Object 5 on a simulated disk, with an installer that does what its test wants, and a server that observes.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lapwing::Client;
 use lapwing::objects::firmware::{
     BoxFuture, Builder, Confirmation, Failure, Firmware, Installed, Installer, Package, Update,
 };
-use lapwing_coap::wire::{Code, MessageType, Token, option};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use lapwing_coap::wire::Code;
+use tokio::time::sleep;
 
 use super::disk::Simulated;
-use super::{Line, Received, Server, line, run};
+use super::scene;
 
 /// How long an installation takes.
 pub(crate) const INSTALLING: Duration = Duration::from_secs(20);
@@ -102,11 +101,20 @@ pub(crate) fn builder(disk: &sim::Disk, machine: &Arc<Machine>) -> Builder {
 }
 
 /// A registered client with object 5, and its server.
-pub(crate) struct Scene {
-    pub(crate) server: Server,
-    running: JoinHandle<Result<(), lapwing::RunError>>,
-    /// Observations: the token, the path and what was notified.
-    observed: Vec<(Token, &'static str, Vec<String>)>,
+pub(crate) struct Scene(scene::Scene);
+
+impl Deref for Scene {
+    type Target = scene::Scene;
+
+    fn deref(&self) -> &scene::Scene {
+        &self.0
+    }
+}
+
+impl DerefMut for Scene {
+    fn deref_mut(&mut self) -> &mut scene::Scene {
+        &mut self.0
+    }
 }
 
 impl Scene {
@@ -115,74 +123,12 @@ impl Scene {
     }
 
     pub(crate) async fn with(firmware: Firmware<Simulated>) -> Self {
-        let (net, server): (Line, Server) = line();
-        let client =
-            Client::builder("gw").server("coap://server.example").lifetime(0).object(firmware).build().unwrap();
-        let running = run(client, net);
-        let mut scene = Self { server, running, observed: Vec::new() };
-        scene.server.register().await;
-        scene
+        Self(scene::Scene::new(firmware).await)
     }
 
     /// The process ends, whatever it was doing.
     pub(crate) async fn kill(self) {
-        self.running.abort();
-        let _ = self.running.await;
-    }
-
-    /// The answer to a request; notifications that come before it are noted.
-    pub(crate) async fn answer(&mut self, token: Token) -> Received {
-        loop {
-            let message = self.server.next().await;
-            if message.token == token {
-                if message.kind == MessageType::Con {
-                    self.server.acknowledge(&message);
-                }
-                return message;
-            }
-            self.note(&message);
-        }
-    }
-
-    fn note(&mut self, message: &Received) {
-        if (message.kind, message.code) == (MessageType::Ack, Code::EMPTY) {
-            return;
-        }
-        let observed = self.observed.iter_mut().find(|(token, ..)| *token == message.token);
-        let (_, _, values) = observed.unwrap_or_else(|| panic!("{message:?}"));
-        values.push(message.text().to_owned());
-        self.server.acknowledge(message);
-    }
-
-    /// Takes whatever comes for so long.
-    pub(crate) async fn wait(&mut self, duration: Duration) {
-        let until = Instant::now() + duration;
-        while Instant::now() < until {
-            // The server itself is surprised by long silence.
-            let soon = until.min(Instant::now() + Duration::from_secs(100));
-            if let Ok(message) = timeout_at(soon, self.server.next()).await {
-                self.note(&message);
-            }
-        }
-    }
-
-    pub(crate) async fn observe(&mut self, path: &'static str) {
-        let token = self.server.request_with(Code::GET, path, &[(option::OBSERVE, &[])], b"");
-        let answer = self.answer(token).await;
-        assert_eq!((answer.code, answer.observe.is_some()), (Code::CONTENT, true));
-        self.observed.push((token, path, Vec::new()));
-    }
-
-    /// What was notified of an observed resource so far.
-    pub(crate) fn notified(&self, path: &str) -> &[String] {
-        &self.observed.iter().find(|(_, observed, _)| *observed == path).unwrap().2
-    }
-
-    pub(crate) async fn read(&mut self, path: &str) -> String {
-        let token = self.server.request(Code::GET, path, b"");
-        let answer = self.answer(token).await;
-        assert_eq!(answer.code, Code::CONTENT, "{path}");
-        answer.text().to_owned()
+        self.0.kill().await;
     }
 
     /// State and result.
@@ -196,14 +142,8 @@ impl Scene {
         async move { assert_eq!(self.state().await, (state.to_string(), result.to_string()), "{at}") }
     }
 
-    pub(crate) async fn write(&mut self, path: &str, text: &str) -> Code {
-        let token = self.server.request(Code::PUT, path, text.as_bytes());
-        self.answer(token).await.code
-    }
-
     pub(crate) async fn execute(&mut self, path: &str) -> Code {
-        let token = self.server.request(Code::POST, path, b"");
-        self.answer(token).await.code
+        self.0.execute(path, "").await
     }
 
     /// Sends a block of 64 bytes of a package, all of which are `fill`.
@@ -220,22 +160,11 @@ impl Scene {
         content: &[u8],
         size: Option<u32>,
     ) -> Code {
-        let block = number << 4 | u32::from(more) << 3 | 2;
-        let (block, size) = (block.to_be_bytes(), size.map(u32::to_be_bytes));
-        let shortest = |bytes: &'_ [u8; 4]| bytes.iter().take_while(|byte| **byte == 0).count();
-        let mut options: Vec<(u16, &[u8])> =
-            vec![(option::CONTENT_FORMAT, format), (option::BLOCK1, &block[shortest(&block)..])];
-        if let Some(size) = &size {
-            options.push((option::SIZE1, &size[shortest(size)..]));
-        }
-        let token = self.server.request_with(Code::PUT, "/5/0/0", &options, content);
-        self.answer(token).await.code
+        self.0.block_of("/5/0/0", number, more, format, content, size).await
     }
 
     /// Pushes a package of 192 bytes.
     pub(crate) async fn push(&mut self, fill: u8) {
-        for (number, code) in [(0, Code::CONTINUE), (1, Code::CONTINUE), (2, Code::CHANGED)] {
-            assert_eq!(self.block(number, number < 2, fill, Some(192)).await, code);
-        }
+        self.0.push("/5/0/0", fill).await;
     }
 }
