@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ const NAME: &str = "lapwing";
 
 const PACKAGE: u16 = 2;
 const INSTALL: u16 = 4;
+const UNINSTALL: u16 = 6;
 const STATE: u16 = 7;
 const RESULT: u16 = 9;
 const ACTIVATE: u16 = 10;
@@ -58,18 +60,24 @@ impl Bench {
         }
         // A link is enough for the agent that came with the machine: the runner copies it.
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lapwing"), bench.path("usr").join(NAME)).unwrap();
-        bench.configure(&bench.server.coap_address().to_string());
+        bench.configure(&bench.server.coap_address().to_string(), "kind = 'self'");
         bench
     }
 
-    /// The agent registers at this address.
-    fn configure(&self, server: &str) {
+    /// The agent registers at this address, and has this software.
+    fn configure(&self, server: &str, software: &str) {
         let state = self.path("state");
         let config = format!(
-            "server = 'coap://{server}'\nendpoint = 'gw'\nstate = '{}'\n[[software]]\nkind = 'self'\n",
+            "server = 'coap://{server}'\nendpoint = 'gw'\nstate = '{}'\n[[software]]\n{software}\n",
             state.display()
         );
         fs::write(self.path("agent.toml"), config).unwrap();
+    }
+
+    /// Starts the agent with this software and without a runner.
+    fn agent(&self, software: &str) -> Running {
+        self.configure(&self.server.coap_address().to_string(), software);
+        Running::start(&["run", "--config", self.path("agent.toml").to_str().unwrap()])
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -91,10 +99,20 @@ impl Bench {
 
     /// A package with this executable.
     fn package(&self, executable: &[u8]) -> Vec<u8> {
-        fs::create_dir_all(self.path("packed")).unwrap();
-        fs::write(self.path("packed").join(NAME), executable).unwrap();
-        let script = "sha256sum lapwing > checksums.txt && tar c checksums.txt lapwing | gzip -1 > ../package";
-        let made = Command::new("sh").args(["-ec", script]).current_dir(self.path("packed")).status().unwrap();
+        self.pack(NAME, executable, None)
+    }
+
+    /// A package with this file, and this signature of its checksums.
+    fn pack(&self, name: &str, content: &[u8], signature: Option<&str>) -> Vec<u8> {
+        let folder = self.path("packed");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join(name), content).unwrap();
+        if let Some(signature) = signature {
+            fs::write(folder.join("checksums.txt.minisig"), signature).unwrap();
+        }
+        let script = format!("sha256sum '{name}' > checksums.txt && tar c * | gzip -1 > ../package");
+        let made = Command::new("sh").args(["-ec", &script]).current_dir(&folder).status().unwrap();
         assert!(made.success());
         fs::read(self.path("package")).unwrap()
     }
@@ -266,7 +284,7 @@ async fn an_update_that_does_not_register_in_time_is_taken_back_and_reported() {
     let mut bench = Bench::new().await;
     bench.trial_seconds = 5;
     let proxy = Proxy::start(&bench.server.coap_address().to_string());
-    bench.configure(&proxy.address.to_string());
+    bench.configure(&proxy.address.to_string(), "kind = 'self'");
     let runner = bench.runner();
     let registration = bench.registered(&runner).await;
     let before = bench.running();
@@ -316,4 +334,75 @@ async fn without_a_runner_there_is_no_update_of_the_agent() {
     fs::write(&config, text).unwrap();
     let complaint = common::lapwing(&["run", "--config", config.to_str().unwrap()]).failed(2);
     assert!(complaint.contains("`software` needs `state` beside it"), "{complaint}");
+}
+
+/// Of a key that minisign 0.11 has made, and its signature of the checksums of the one file that is packed below.
+const KEY: &str = "RWQf1a6H8W8d+m9Av+MeAkkNEqGa+xo+Ka21RLu5uXw1ydZB43U32rgM";
+const SIGNATURE: &str = "untrusted comment: signature from minisign secret key
+RUQf1a6H8W8d+iH+J74bO/mL5EoLbhMvbEoR0s7A9gY9edqkf/vzHXlgm7NCgxc0xP5tby42hajLSge+ASwjrDT2m08pQQ5iuQI=
+trusted comment: kettle 2
+mBVyayh0V77wGIeH7DC5qv74/VNWitahOQpPJwHUG04aYTvvSJRGpI+cCmxIZnuwyJvEpwHpErlZbOex+Yr8AA==
+";
+
+#[tokio::test]
+async fn where_a_key_is_configured_only_signed_packages_are_taken() {
+    let mut bench = Bench::new().await;
+    let (name, code) = ("lwm2m-python-client", b"#!/bin/sh\nexit 0\n");
+    let update = bench.path("updates").join(name);
+    let software = format!("kind = 'self'\nupdate = '{}'\npublic-keys = ['{KEY}']", update.display());
+    let agent = bench.agent(&software);
+    let registration = bench.registered(&agent).await;
+    let changed = SIGNATURE.replace("iH+J74bO", "iH+J74bP");
+    for signature in [None, Some(changed.as_str())] {
+        assert_eq!(bench.push(&registration, bench.pack(name, code, signature)).await, Code::CHANGED);
+        bench.reaches(&registration, 0, 53).await;
+    }
+    assert_eq!(bench.push(&registration, bench.pack(name, code, Some(SIGNATURE))).await, Code::CHANGED);
+    bench.reaches(&registration, 3, 3).await;
+    assert_eq!(bench.execute(&registration, INSTALL).await, Code::CHANGED);
+    bench.reaches(&registration, 4, 2).await;
+    assert_eq!(fs::read(update).unwrap(), code);
+    let said = agent.stderr();
+    for line in ["it is not signed", "not that of its checksums"] {
+        assert!(said.contains(line), "{line:?} in {said}");
+    }
+}
+
+#[tokio::test]
+async fn software_of_a_program_is_installed_once_though_the_agent_is_killed() {
+    let mut bench = Bench::new().await;
+    let here = bench.folder.path().display().to_string();
+    let program = bench.path("manage");
+    let text = format!(
+        "#!/bin/sh\necho \"$1\" >> '{here}/calls'\n[ \"$1\" != install ] || {{ cat \"$2\" > '{here}/installed'; \
+         while [ ! -e '{here}/go' ]; do sleep 0.05; done; echo whole; }}\n"
+    );
+    fs::write(&program, text).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let software = format!("kind = 'script'\nprogram = ['{}']", program.display());
+    let agent = bench.agent(&software);
+    let registration = bench.registered(&agent).await;
+    assert_eq!(bench.push(&registration, b"a kettle".to_vec()).await, Code::CHANGED);
+    bench.reaches(&registration, 3, 3).await;
+    assert_eq!(bench.execute(&registration, INSTALL).await, Code::CHANGED);
+    bench.said(&agent, "manage install").await;
+    common::eventually(|| bench.path("installed").exists(), || "the installation begins".to_owned());
+    drop(agent);
+
+    let agent = bench.agent(&software);
+    let registration = bench.registered(&agent).await;
+    assert_eq!(bench.number(&registration, STATE).await, 3, "it still goes on");
+    fs::write(bench.path("go"), "").unwrap();
+    bench.reaches(&registration, 4, 2).await;
+    assert_eq!(bench.execute(&registration, ACTIVATE).await, Code::CHANGED);
+    bench.is_active(&registration).await;
+    let arguments = String::new();
+    let remove = Request::Execute { path: resource(UNINSTALL), arguments };
+    assert_eq!(bench.ask(&registration, remove).await.unwrap(), Code::CHANGED);
+    bench.reaches(&registration, 0, 0).await;
+    let calls = fs::read_to_string(bench.path("calls")).unwrap();
+    let told: Vec<&str> = calls.lines().filter(|call| *call != "status").collect();
+    assert_eq!(told, ["verify", "install", "activate", "remove"]);
+    assert_eq!(fs::read(bench.path("installed")).unwrap(), b"a kettle");
+    assert!(agent.stderr().contains("manage: whole"), "{}", agent.stderr());
 }

@@ -25,6 +25,9 @@ use crate::platform::{Inspector, Network, Updater};
 /// What the agent supports besides this, named by itself (resource 19 of object 3).
 const SOFTWARE_VERSION: &str = concat!("Lapwing ", env!("CARGO_PKG_VERSION"));
 
+/// Where the files of software are that systemd starts: any user may have to read them.
+const UNITS_FOLDER: &str = "/opt/lapwing";
+
 /// The only binding so far: UDP (LwM2M 1.1 core section 6.2.1.2).
 const BINDING: &str = "U";
 
@@ -186,6 +189,9 @@ fn instance(config: SoftwareConfig, own: &OwnUpdate, folder: PathBuf) -> Option<
             let payload = Payload::new(software::DEB_FILE, keys);
             Instance::new(software::Apt::new(package.clone(), unit, payload, folder)).release(package, "")
         }
-        SoftwareKind::Unit { unit } => Instance::new(software::Unit::new(&unit, keys, folder)).release(unit, ""),
+        SoftwareKind::Unit { unit, folder } => {
+            let folder = folder.unwrap_or_else(|| Path::new(UNITS_FOLDER).join(&name));
+            Instance::new(software::Unit::new(&unit, keys, folder)).release(unit, "")
+        }
     })
 }

@@ -22,6 +22,7 @@
 //! kind = "unit"                              # a gzipped tar with a unit of systemd at its top, in the package format of `checksums.txt`
 //! name = "kettle-unit"                       # by default that of the program, the package or the unit
 //! unit = "kettle.service"                    # `@folder@` in it stands for where the other files are
+//! folder = "/opt/lapwing/kettle-unit"        # which is a link in this folder; by default /opt/lapwing and the name
 //! ```
 //!
 //! With `public-keys`, the packages of "script" and "deb" have that format too: they hold the file, named `package` or
@@ -76,6 +77,8 @@ pub enum SoftwareKind {
     Unit {
         /// Its name, with its end.
         unit: String,
+        /// Where its files are, instead of a folder of its name in `/opt/lapwing`.
+        folder: Option<PathBuf>,
     },
 }
 
@@ -137,7 +140,7 @@ impl SoftwareKind {
             Self::Own { .. } => OWN_NAME,
             Self::Script { program, .. } => program[0].rsplit('/').next().unwrap_or_default(),
             Self::Deb { package, .. } => package,
-            Self::Unit { unit } => unit.strip_suffix(".service").unwrap_or(unit),
+            Self::Unit { unit, .. } => unit.strip_suffix(".service").unwrap_or(unit),
         };
         let name = name.chars().map(|each| if is_plain(each) { each } else { '_' });
         name.take(MAX_NAME).collect()
@@ -169,7 +172,8 @@ fn deb(section: &mut Section) -> Result<SoftwareKind, ConfigError> {
 
 fn unit(section: &mut Section) -> Result<SoftwareKind, ConfigError> {
     let unit = section.text("unit", unit_name)?.ok_or_else(|| section.absent("unit"))?;
-    Ok(SoftwareKind::Unit { unit })
+    let folder = section.text("folder", super::state)?;
+    Ok(SoftwareKind::Unit { unit, folder })
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -211,11 +215,12 @@ mod tests {
         let own = SoftwareKind::Own { update: Some("/var/lib/lapwing/updates/lapwing".into()) };
         let script = SoftwareKind::Script { program: vec!["/usr/sbin/kettle-software".into()], purge: true };
         let deb = SoftwareKind::Deb { package: "kettle".into(), unit: Some(unit()) };
+        let archive = SoftwareKind::Unit { unit: unit(), folder: Some("/opt/lapwing/kettle-unit".into()) };
         let kinds = [
             ("lapwing", own, vec![key]),
             ("kettle-software", script, vec![]),
             ("kettle", deb, vec![]),
-            ("kettle-unit", SoftwareKind::Unit { unit: unit() }, vec![]),
+            ("kettle-unit", archive, vec![]),
         ];
         let expected = kinds.into_iter().zip(0..).map(|((name, kind, keys), instance)| {
             let name = name.to_owned();

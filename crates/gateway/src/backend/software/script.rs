@@ -64,6 +64,7 @@ impl Script {
         };
         let link = file.as_deref().map(|file| (FILE, file));
         let run = self.runs.start(job.number, &command, link).map_err(|error| failed(command.join(" "), error))?;
+        tracing::info!("software: {} runs", command.join(" "));
         let ended = self.ended(&run, job.task).await;
         ended.unwrap_or_else(|| Err(failed(command.join(" "), "it was ended before its end")))
     }

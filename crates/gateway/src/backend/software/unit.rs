@@ -1,10 +1,10 @@
-//! An archive with a unit of systemd: its files lie in a folder of the agent's, and its unit among those of the machine.
+//! An archive with a unit of systemd: its files lie in a folder of their own, and its unit among those of the machine.
 //!
 //! In the unit's file, `@folder@` stands for that folder.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use lapwing::objects::software::package::{Format, PublicKey};
@@ -49,7 +49,8 @@ impl Unit {
         let package = job.package.clone().ok_or_else(|| Failure::new("there is no package"))?;
         let new = place.folder.join(number.to_string());
         blocking(move || {
-            fs::create_dir_all(&place.folder).map_err(|error| failed(place.folder.display(), error))?;
+            let created = DirBuilder::new().recursive(true).mode(0o755).create(&place.folder);
+            created.map_err(|error| failed(place.folder.display(), error))?;
             format.unpack_all(open(&package)?, &new)?;
             Ok(())
         })
