@@ -258,6 +258,22 @@ async fn the_agent_updates_itself_and_stays_once_it_has_registered() {
 }
 
 #[tokio::test]
+async fn an_update_may_go_on_with_the_registration_of_the_agent_before_it() {
+    let mut bench = Bench::new().await;
+    let config = bench.path("agent.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("after-restart = 'resume'\n{text}")).unwrap();
+    let runner = bench.runner();
+    let registration = bench.registered(&runner).await;
+    let new = newer(&agent(&bench), "second");
+    bench.update(&registration, &new).await;
+    bench.said(&runner, "the trial is over").await;
+    bench.reaches(&registration, 4, 2).await;
+    bench.is_active(&registration).await;
+    assert!(bench.running() == new, "{}", runner.stderr());
+}
+
+#[tokio::test]
 async fn an_update_that_ends_at_once_is_taken_back_and_reported() {
     let mut bench = Bench::new().await;
     let runner = bench.runner();
