@@ -13,7 +13,7 @@ pub(crate) const QUIET: &str =
 
 /// The same, and what becomes of the registration and of updates.
 pub(crate) const AGENT: &str = "warn,lapwing::driver=error,lapwing::driver::operations=warn,lapwing::driver::records=warn,\
-     lapwing::objects=info,lapwing_gateway=info";
+     lapwing::objects=info,lapwing::transfer=info,lapwing_gateway=info";
 
 /// All that is of use to who looks for an error.
 pub(crate) const DEBUG: &str = "debug";

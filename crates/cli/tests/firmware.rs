@@ -3,163 +3,15 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::{PATIENCE, Running};
-use lapwing_coap::ContentFormat;
+use common::Running;
+use common::firmware::{Bench, Random, package, resource};
 use lapwing_coap::wire::Code;
-use lapwing_lwm2m::model::{Node, Path, Value};
-use lapwing_lwm2m::server::{Content, Registration, Request, RequestError, ServerEvent, WriteMode};
-use lapwing_server::{Handle, Server, Subscription};
+use lapwing_lwm2m::model::Value;
+use lapwing_lwm2m::server::{Content, Request, ServerEvent};
 use rustix::process::Signal;
-use tokio::time::{sleep, timeout};
-
-const LENGTH: usize = 256 << 10;
-
-fn resource(id: u16) -> Path {
-    Path::object(5).instance(0).resource(id)
-}
-
-/// A server, and the agent's configuration with a program that records how it is called.
-struct Bench {
-    folder: tempfile::TempDir,
-    server: Handle,
-    events: Subscription<ServerEvent>,
-}
-
-impl Bench {
-    /// `script` runs after the image was copied to `installed`.
-    async fn new(script: &str) -> Self {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let server = Server::builder().coap(any).http(any).bind().await.unwrap();
-        let (handle, events) = (server.handle(), server.handle().subscribe());
-        tokio::spawn(server.run(std::future::pending()));
-        let bench = Self { folder: tempfile::tempdir().unwrap(), server: handle, events };
-        let (program, folder) = (bench.path("install"), bench.folder.path().display());
-        let text = format!("#!/bin/sh\ncat \"$1\" > '{folder}/installed'\necho called >> '{folder}/calls'\n{script}\n");
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        let config = format!(
-            "server = 'coap://{}'\nendpoint = 'gw'\nstate = '{folder}/state'\n\
-             [firmware]\nprogram = ['{}']\nresult = 'ig60'\n",
-            bench.server.coap_address(),
-            program.display()
-        );
-        fs::write(bench.path("agent.toml"), config).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn calls(&self) -> usize {
-        fs::read_to_string(self.path("calls")).map_or(0, |calls| calls.lines().count())
-    }
-
-    /// Starts the agent and waits for its registration.
-    async fn agent(&mut self) -> (Running, Arc<Registration>) {
-        let agent = Running::start(&["run", "--config", self.path("agent.toml").to_str().unwrap()]);
-        let registered = async {
-            loop {
-                if let Some(ServerEvent::Registered { registration, .. }) = self.events.next().await {
-                    return registration;
-                }
-            }
-        };
-        let registration = timeout(PATIENCE, registered).await.unwrap_or_else(|_| panic!("{}", agent.stderr()));
-        (agent, registration)
-    }
-
-    async fn ask(&self, registration: &Registration, request: Request) -> Result<Code, RequestError> {
-        Ok(self.server.request(registration.id, request, Some(PATIENCE)).await?.code)
-    }
-
-    async fn push(&self, registration: &Registration, package: Vec<u8>) -> Result<Code, RequestError> {
-        let node = Node::single(Value::Opaque(package));
-        let (path, format) = (resource(0), Some(ContentFormat::OPAQUE));
-        self.ask(registration, Request::Write { path, mode: WriteMode::Replace, format, node }).await
-    }
-
-    async fn set(&self, registration: &Registration, id: u16, value: Value) {
-        let (path, mode, node) = (resource(id), WriteMode::Replace, Node::single(value));
-        let request = Request::Write { path, mode, format: None, node };
-        assert_eq!(self.ask(registration, request).await.unwrap(), Code::CHANGED);
-    }
-
-    async fn execute(&self, registration: &Registration, id: u16) -> Code {
-        let request = Request::Execute { path: resource(id), arguments: String::new() };
-        self.ask(registration, request).await.unwrap()
-    }
-
-    async fn number(&self, registration: &Registration, id: u16) -> i64 {
-        let request = Request::Read { path: resource(id), format: None };
-        let response = self.server.request(registration.id, request, Some(PATIENCE)).await.unwrap();
-        match &response.content {
-            Content::Node(node) => node.value().and_then(Value::as_integer).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The states that are notified until this one is. The registration stays what it is meanwhile.
-    async fn states_up_to(&mut self, agent: &Running, last: i64) -> Vec<i64> {
-        let mut states = Vec::new();
-        let notified = async {
-            while states.last() != Some(&last) {
-                match self.events.next().await {
-                    Some(ServerEvent::Notification { response, .. }) => {
-                        let Content::Node(node) = &response.content else { panic!("{response:?}") };
-                        states.extend(node.value().and_then(Value::as_integer));
-                    }
-                    Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
-                        panic!("another registration, after {states:?}")
-                    }
-                    _ => {}
-                }
-            }
-        };
-        timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
-        states
-    }
-
-    /// State and result when the state is not `Updating` any more.
-    async fn settled(&self, registration: &Registration) -> (i64, i64) {
-        let settled = async {
-            loop {
-                match self.number(registration, 3).await {
-                    3 => sleep(Duration::from_millis(50)).await,
-                    state => return (state, self.number(registration, 5).await),
-                }
-            }
-        };
-        timeout(PATIENCE, settled).await.unwrap()
-    }
-}
-
-/// A package that is another for each seed.
-fn package(seed: u64) -> Vec<u8> {
-    let mut random = Random(seed);
-    (0..LENGTH / 8).flat_map(|_| random.next().to_be_bytes()).collect()
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn up_to(&mut self, longest: Duration) -> Duration {
-        longest * (self.next() % 1001) as u32 / 1000
-    }
-}
+use tokio::time::sleep;
 
 #[tokio::test]
 async fn a_package_is_pushed_and_installed_by_the_program() {
@@ -209,7 +61,18 @@ async fn a_state_folder_is_needed_and_is_not_shared() {
 }
 
 #[tokio::test]
-async fn whenever_the_agent_is_killed_nothing_acknowledged_is_lost_and_nothing_is_installed_twice() {
+async fn killed_at_20_moments_nothing_acknowledged_is_lost_and_nothing_is_installed_twice() {
+    killed(10).await;
+}
+
+#[tokio::test]
+#[ignore = "soak"]
+async fn soak_killed_at_200_moments_nothing_acknowledged_is_lost_and_nothing_is_installed_twice() {
+    killed(100).await;
+}
+
+/// Each round kills the agent twice.
+async fn killed(rounds: usize) {
     // The program is slow enough to be found running.
     let mut bench = Bench::new("sleep 1; exit 1").await;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -217,7 +80,7 @@ async fn whenever_the_agent_is_killed_nothing_acknowledged_is_lost_and_nothing_i
     let mut random = Random(seed);
     let (mut agent, mut registration) = bench.agent().await;
     let mut pushing = Duration::from_millis(500);
-    for round in 0..4 {
+    for round in 0..rounds {
         // In a push, as far as one is not over sooner than a random moment.
         let (began, fresh) = (std::time::Instant::now(), package(random.next()));
         let moment = random.up_to(pushing);

@@ -8,6 +8,7 @@ use lapwing::definitions::{connectivity_monitoring, device, firmware_update, sof
 use lapwing::objects::firmware::Firmware;
 use lapwing::objects::software::{Instance, OpenError, Software, running_executable};
 use lapwing::store::StoreError;
+use lapwing::transfer::{Accounts, Puller};
 use tokio::sync::{Notify, watch};
 
 use crate::backend::check::Check;
@@ -18,7 +19,9 @@ use crate::backend::script::Script;
 use crate::backend::software::{self, Payload};
 use crate::backend::swupdate::Swupdate;
 use crate::backend::systemd::RebootCommand;
-use crate::config::{DeviceConfig, FirmwareConfig, InstallerConfig, SoftwareConfig, SoftwareKind, Version};
+use crate::config::{
+    ConfigError, DeviceConfig, FirmwareConfig, InstallerConfig, PullSettings, SoftwareConfig, SoftwareKind, Version,
+};
 use crate::objects::{Connectivity, Device, DeviceValues, InstallProgress, Installation, Trial};
 use crate::platform::{Inspector, Network, Updater};
 
@@ -81,8 +84,18 @@ pub async fn objects(config: DeviceConfig, version: Version, server: Option<IpAd
     Objects { device, connectivity, network }
 }
 
-/// Object 5, which keeps its things in a folder below `updates`. To be called inside a tokio runtime, which then drives it. `reached` tells
-/// whether a server has been reached by this process.
+/// What fetches packages; it asks the other for the accounts' credentials.
+///
+/// # Errors
+/// When a file cannot be used that the configuration names.
+pub fn puller(settings: &PullSettings) -> Result<(Puller, Accounts), ConfigError> {
+    let (mut config, accounts) = (settings.load()?, Accounts::default());
+    config.credentials = Some(Arc::new(accounts.clone()));
+    Ok((Puller::new(config), accounts))
+}
+
+/// Object 5, which keeps its things in a folder below `updates`, and fetches packages by `puller`. To be called inside a tokio runtime, which
+/// then drives it. `reached` tells whether a server has been reached by this process.
 ///
 /// # Errors
 /// When the folder cannot be used.
@@ -91,6 +104,7 @@ pub fn firmware(
     reboot_command: Vec<String>,
     version: Version,
     updates: &Path,
+    puller: Puller,
     reached: watch::Receiver<bool>,
 ) -> Result<(Firmware, InstallProgress), StoreError> {
     let folder = updates.join("firmware");
@@ -118,7 +132,7 @@ pub fn firmware(
         Version::V1_0 => &firmware_update::V1_0,
         Version::V1_1 => &firmware_update::V1_2,
     };
-    let mut builder = Firmware::builder(installation).definition(definition);
+    let mut builder = Firmware::builder(installation).definition(definition).source(puller);
     if !config.defer.is_empty() {
         builder = builder.deferral(move |severity| config.defer.contains(&severity));
     }
@@ -145,11 +159,13 @@ pub fn software(
     own: &OwnUpdate,
     version: Version,
     updates: &Path,
+    puller: Puller,
 ) -> Result<Option<Software>, OpenError> {
     let mut builder = Software::builder().definition(match version {
         Version::V1_0 => &software_management::V1_0,
         Version::V1_1 => &software_management::V1_1,
     });
+    builder = builder.source(puller);
     let mut is_empty = true;
     for config in config {
         let (id, name) = (config.instance, config.name.clone());

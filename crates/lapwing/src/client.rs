@@ -14,6 +14,7 @@ use crate::credentials::UnknownTime;
 use crate::driver::{self, BootClock, FileSystem, Signal, Udp};
 use crate::object::{Erased, Object};
 use crate::store::{Store, StoreError};
+use crate::transfer::Accounts;
 
 /// So many events are kept for a slow reader of [`Events`]; older ones are dropped.
 const EVENTS: usize = 64;
@@ -61,6 +62,7 @@ impl Client {
             objects: Vec::new(),
             state: None,
             port: 0,
+            lent: None,
         }
     }
 
@@ -114,6 +116,7 @@ pub struct Builder {
     objects: Vec<Arc<dyn Erased>>,
     state: Option<PathBuf>,
     port: u16,
+    lent: Option<Accounts>,
 }
 
 enum Server {
@@ -198,6 +201,12 @@ impl Builder {
         self
     }
 
+    /// Who is to know the credentials of the accounts, as they are at each time, to pull packages with.
+    pub fn lend(mut self, accounts: Accounts) -> Self {
+        self.lent = Some(accounts);
+        self
+    }
+
     /// How notifications are sent; confirmable by default.
     pub fn notifications(mut self, notifications: Notifications) -> Self {
         self.notifications = notifications;
@@ -257,7 +266,7 @@ impl Builder {
         Ok(Client {
             config,
             objects: self.objects,
-            shared: Arc::new(Shared::new()),
+            shared: Arc::new(Shared::new(self.lent)),
             state: self.state,
             port: self.port,
         })
@@ -427,11 +436,14 @@ pub(crate) struct Shared {
     uris: Mutex<BTreeMap<ServerId, ServerUri>>,
     /// Gone when the client has stopped.
     events: Mutex<Option<broadcast::Sender<Event>>>,
+    /// Whoever is to know the accounts' credentials.
+    pub(crate) lent: Option<Accounts>,
 }
 
 impl Shared {
-    fn new() -> Self {
+    fn new(lent: Option<Accounts>) -> Self {
         Self {
+            lent,
             signal: Arc::default(),
             requests: Mutex::default(),
             status: Mutex::default(),

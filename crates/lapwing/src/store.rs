@@ -135,7 +135,11 @@ impl<D: Disk> Store<D> {
             self.disk.rename(&new, &path)?;
             self.disk.sync_folder(&self.folder)
         };
-        replace().map_err(|error| StoreError::Disk { path: path.clone(), error })
+        replace().map_err(|error| {
+            // Where the disk is full it is in the way. If it cannot be removed either, the next one takes its place.
+            let _ = self.disk.remove(&new);
+            StoreError::Disk { path: path.clone(), error }
+        })
     }
 
     /// Forgets the record of that name; it is no error when there is none. When this returns `Ok`, a power cut does not undo it.

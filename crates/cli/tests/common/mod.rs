@@ -1,6 +1,8 @@
 //! The command as its users start it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod files;
+pub(crate) mod firmware;
 pub(crate) mod namespace;
 pub(crate) mod proxy;
 pub(crate) mod secrets;
@@ -94,6 +96,12 @@ impl Running {
         let mut running = Self::spawn(command_of(program, arguments), environment);
         running.leads = true;
         running
+    }
+
+    /// The same by another program, which becomes it: the command stands behind `by`.
+    pub(crate) fn start_by(by: &[&str], arguments: &[&str]) -> Self {
+        let arguments = [&by[1..], &[env!("CARGO_BIN_EXE_lapwing")], arguments].concat();
+        Self::spawn(command_of(by[0], &arguments), &[])
     }
 
     fn spawn(mut command: Command, environment: &[(&str, &str)]) -> Self {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 
+use lapwing::transfer::Puller;
 use lapwing::{Client, Handle, LwM2mVersion};
 use tokio::sync::{Notify, watch};
 
@@ -22,7 +23,7 @@ use self::status::{History, Reporter};
 use self::trial::Trial;
 use crate::config::{AfterRestart, Config, ConfigError, Version};
 use crate::control::Listener;
-use crate::objects::Connectivity;
+use crate::objects::{Connectivity, ConnectivityUpdates};
 use crate::platform::{BoxFuture, Network};
 use crate::wiring::{self, Objects, OwnUpdate};
 
@@ -96,6 +97,7 @@ impl Agent {
         if config.after_restart == AfterRestart::Resume && config.state.is_none() {
             return Err(ConfigError::Needs { key: "after-restart", other: "state" }.into());
         }
+        let (puller, lent) = wiring::puller(&config.pull)?;
         let endpoint = config.endpoint.ok_or(ConfigError::Missing { key: "endpoint" })?;
         let version = config.version.unwrap_or_default();
         let reached = watch::Sender::new(false);
@@ -104,7 +106,8 @@ impl Agent {
             (Some(_), None) => return Err(ConfigError::Needs { key: "firmware", other: "state" }.into()),
             (Some(firmware), Some(updates)) => {
                 let reboot = config.device.reboot_command.clone();
-                let (firmware, progress) = wiring::firmware(firmware, reboot, version, updates, reached.subscribe())?;
+                let (firmware, progress) =
+                    wiring::firmware(firmware, reboot, version, updates, puller.clone(), reached.subscribe())?;
                 Some((Arc::new(firmware), progress))
             }
         };
@@ -114,7 +117,7 @@ impl Agent {
             (None, false) => return Err(ConfigError::Needs { key: "software", other: "state" }.into()),
             (Some(updates), false) => {
                 let own = OwnUpdate { place: config.runner.update, end: Arc::clone(&update), stays: trial.stays() };
-                wiring::software(config.software, &own, version, updates)?
+                wiring::software(config.software, &own, version, updates, puller.clone())?
             }
         };
         let address = accounts.servers.first().and_then(|account| account.uri.host().parse::<IpAddr>().ok());
@@ -124,6 +127,7 @@ impl Agent {
                 Version::V1_0 => LwM2mVersion::V1_0,
                 Version::V1_1 => LwM2mVersion::V1_1,
             })
+            .lend(lent)
             .reset_accounts(config.reset_accounts)
             .resume(config.after_restart == AfterRestart::Resume)
             .trust_anchors(trust_anchors)
@@ -155,11 +159,7 @@ impl Agent {
             builder = builder.object(Arc::clone(software));
         }
         let client = builder.build()?;
-        let handle = client.handle();
-        let follow: BoxFuture<'static, ()> = match network.clone() {
-            Some(network) => Box::pin(follow(network, updates, move || handle.network_changed())),
-            None => Box::pin(std::future::pending()),
-        };
+        let follow = following(network.clone(), updates, client.handle(), puller);
         let control = control(config.socket.as_deref(), state.as_deref())?;
         let (handle, history) = (client.handle(), History::new());
         let reporter = Reporter { endpoint, version, handle, device: versions, history, firmware, software, reached };
@@ -235,6 +235,20 @@ fn control(path: Option<&Path>, state: Option<&Path>) -> Result<Option<Listener>
     Ok(Listener::bind_default(state).unwrap_or_else(|error| {
         tracing::warn!("no control socket, so that `lapwing status` does not find this agent: {error}");
         None
+    }))
+}
+
+/// What brings all up to date that depends on the network.
+fn following(
+    network: Option<Arc<dyn Network>>,
+    connectivity: Option<ConnectivityUpdates>,
+    handle: Handle,
+    puller: Puller,
+) -> BoxFuture<'static, ()> {
+    let Some(network) = network else { return Box::pin(std::future::pending()) };
+    Box::pin(follow(network, connectivity, move || {
+        handle.network_changed();
+        puller.network_changed();
     }))
 }
 

@@ -46,6 +46,21 @@
 //! defer = ["optional"]                       # updates of such a severity are put off, for as long as the server permits
 //! ```
 //!
+//! Packages that a server wants fetched from a URI need nothing more than `[firmware]`; where they do:
+//!
+//! ```toml
+//! [pull]
+//! ca = "/etc/lapwing/files.pem"              # authorities whose https and coaps servers are believed ...
+//! system-authorities = true                  # ... beside those that the system trusts, for https
+//! cert = "/etc/lapwing/client.pem"           # what servers are shown that ask for a certificate,
+//! key = "/etc/lapwing/client.key"            # and its private key; both in PEM
+//! proxy = "http://proxy.example.com:3128"    # or "none"; by default what the environment says, such as https_proxy
+//! max-rate = 100000                          # bytes per second
+//! give-up = 600                              # after so many seconds without a byte the download fails
+//! ```
+//!
+//! A server that has an account, with the same host and port, is shown the credentials of that account instead.
+//!
 //! Instead of by a program, firmware is installed by RAUC, with `installer = "rauc"`, or by SWUpdate:
 //!
 //! ```toml
@@ -92,6 +107,7 @@
 
 pub mod factory;
 mod firmware;
+mod pull;
 mod read;
 mod runner;
 mod secret;
@@ -108,6 +124,7 @@ use lapwing_lwm2m::account::UriError;
 use zeroize::Zeroizing;
 
 pub use self::firmware::{FirmwareConfig, InstallerConfig};
+pub use self::pull::PullSettings;
 use self::read::Section;
 pub use self::runner::Runner;
 pub use self::secret::{Secret, SecretSource, read_secret};
@@ -160,6 +177,8 @@ pub struct Config {
     pub software: Vec<SoftwareConfig>,
     /// What the program that starts the agent says to it; not in a file.
     pub runner: Runner,
+    /// How packages are fetched from URIs.
+    pub pull: PullSettings,
 }
 
 /// Values of the Device object that the configuration sets, and what a server may do to it.
@@ -426,6 +445,7 @@ impl Config {
             firmware: root.section("firmware")?.map(FirmwareConfig::read).transpose()?,
             software: SoftwareConfig::read_all(root.sections("software")?)?,
             runner: Runner::default(),
+            pull: root.section("pull")?.map(PullSettings::read).transpose()?.unwrap_or_default(),
         };
         root.text("binding", binding)?;
         root.finish()?;

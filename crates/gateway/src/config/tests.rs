@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use lapwing::credentials::{CertificateUsage, CipherSuite};
 use lapwing::objects::firmware::Severity;
+use lapwing::transfer::Proxy;
 
 use super::*;
 use crate::backend::Verdict;
@@ -93,7 +94,7 @@ fn how_firmware_is_installed_is_told_or_refused() {
     assert_eq!(taken("installer = 'swupdate'"), Some((swupdate("/tmp", Sides::default(), none()), Confirm::Reboot)));
     let sides = ["a", "b"].map(|name| Side::parse(name, &format!("stable,main-{name}")).unwrap());
     let sides = Sides::opposite(sides.to_vec(), ["fw_printenv", "-n", "bootside"].map(str::to_owned).to_vec());
-    let documented = parse(&example(EXAMPLE, 1)).unwrap().firmware.map(|firmware| firmware.installer);
+    let documented = parse(&example(EXAMPLE, 2)).unwrap().firmware.map(|firmware| firmware.installer);
     let set = Verdict { go_back: Some(["fw_setenv", "bootside"].map(str::to_owned).to_vec()), ..none() };
     let of_sides = swupdate("/tmp", sides.clone(), set.clone());
     assert_eq!(documented.as_ref(), Some(&of_sides), "what it says of sides is the default");
@@ -146,7 +147,7 @@ fn how_firmware_is_installed_is_told_or_refused() {
 
 #[test]
 fn the_documented_certificates_are_taken() {
-    let config = parse(&example(EXAMPLE, 2)).unwrap();
+    let config = parse(&example(EXAMPLE, 3)).unwrap();
     let file = |name: &str| Some(PathBuf::from(format!("/etc/lapwing/{name}")));
     let security = SecurityConfig {
         key: file("client.key").map(SecretSource::File),
@@ -156,7 +157,34 @@ fn the_documented_certificates_are_taken() {
         ..SecurityConfig::default()
     };
     assert_eq!((config.security, config.ca), (security, file("roots.pem")));
-    assert_eq!(parse(&example(EXAMPLE, 3)).unwrap().factory_bootstrap, file("accounts.toml"));
+    assert_eq!(parse(&example(EXAMPLE, 4)).unwrap().factory_bootstrap, file("accounts.toml"));
+}
+
+#[test]
+fn how_packages_are_fetched_is_told_or_refused() {
+    let file = |name: &str| Some(PathBuf::from(format!("/etc/lapwing/{name}")));
+    let pull = parse(&example(EXAMPLE, 1)).unwrap().pull;
+    assert_eq!((&pull.ca, &pull.cert, &pull.key), (&file("files.pem"), &file("client.pem"), &file("client.key")));
+    assert_eq!((pull.system_authorities, pull.max_rate), (Some(true), Some(100_000)));
+    assert_eq!(pull.give_up, Some(Duration::from_secs(600)));
+    assert_eq!(pull.proxy, Some(Proxy::At("http://proxy.example.com:3128".to_owned())));
+    let pull = |text: &str| parse(&format!("[pull]\n{text}"));
+    assert_eq!(pull("proxy = 'none'").unwrap().pull.proxy, Some(Proxy::Direct));
+    for (text, why) in [
+        ("cert = 'a'", "`pull.cert` needs `pull.key` beside it"),
+        ("key = 'a'", "`pull.key` needs `pull.cert` beside it"),
+        ("max-rate = 0", "`pull.max-rate` = 0: expected bytes per second, at least 1"),
+        ("give-up = -1", "`pull.give-up` = -1: expected seconds, at least 1"),
+        (
+            "proxy = 'me:secret@proxy'",
+            "`pull.proxy`: expected \"none\", or a URI that begins with http, https, socks4, socks4a or socks5",
+        ),
+        ("cas = 'a'", "unknown key `pull.cas`; the nearest known one is `pull.ca`"),
+    ] {
+        assert_eq!(pull(text).unwrap_err().to_string(), why, "{text}");
+    }
+    let missing = pull("ca = '/nowhere/ca.pem'").unwrap().pull.load().unwrap_err().to_string();
+    assert!(missing.starts_with("`pull.ca`: cannot read /nowhere/ca.pem: "), "{missing}");
 }
 
 #[test]

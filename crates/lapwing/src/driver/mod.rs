@@ -72,6 +72,13 @@ pub async fn run<N: Net, C: Clock, D: Disk>(
     Ok(())
 }
 
+/// Tells whoever is to know it which accounts there are.
+fn lend(shared: &Shared, engine: &engine::Client) {
+    let Some(lent) = &shared.lent else { return };
+    let servers = engine.accounts().map(|account| (&account.uri, &account.security));
+    lent.set(servers.chain(engine.bootstrap_account().map(|account| (&account.uri, &account.security))));
+}
+
 struct Driver<N: Net, C, D> {
     engine: engine::Client,
     clock: C,
@@ -106,6 +113,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         let objects = Objects::new(objects, &shared.signal);
         engine.declare(now, objects.tree());
         let operations = Operations::new(Arc::clone(&shared.signal));
+        lend(&shared, &engine);
         Ok(Self {
             engine,
             clock,
@@ -245,6 +253,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
         let uris = self.engine.accounts().map(|account| (ServerId::Server(account.ssid), account.uri.clone()));
         let bootstrap = self.engine.bootstrap_account().map(|account| (ServerId::Bootstrap, account.uri.clone()));
         self.shared.publish(servers, uris.chain(bootstrap), event);
+        lend(&self.shared, &self.engine);
     }
 
     fn log(&self, event: &Event) {

@@ -2,13 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapwing_lwm2m::account::Security;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, parse_pem};
 use zeroize::Zeroizing;
 
-use super::Cause;
+use super::{Cause, Credentials};
 use crate::credentials::Identity;
 
 /// How packages are pulled.
@@ -39,7 +38,7 @@ pub struct PullConfig {
     /// What coaps servers are shown that no account has credentials for. They are believed with a certificate of one of
     /// [`Self::authorities`]. Default none.
     pub coaps_identity: Option<Identity>,
-    /// Lends credentials for coaps servers. Default none.
+    /// Lends credentials for coaps servers, such as [`Accounts`](super::Accounts) do. Default none.
     pub credentials: Option<Arc<dyn Credentials>>,
 }
 
@@ -70,12 +69,6 @@ impl fmt::Debug for PullConfig {
             .field("authorities", &self.authorities.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Knows the credentials of coaps servers: the accounts of object 0 do.
-pub trait Credentials: Send + Sync {
-    /// Those of the server at this host and port, `None` where there are none. The host is a name, or an address without brackets.
-    fn lend(&self, host: &str, port: u16) -> Option<Security>;
 }
 
 /// How http and https go through a proxy.

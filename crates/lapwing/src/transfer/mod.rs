@@ -2,6 +2,7 @@
 //!
 //! [`Puller`] fetches what lies at a URI of CoAP or HTTP, and goes on after any loss of the connection where the server lets it.
 
+mod accounts;
 mod body;
 mod cause;
 mod coap;
@@ -16,9 +17,10 @@ mod secure;
 mod source;
 mod uri;
 
+pub use accounts::{Accounts, Credentials, Loan};
 pub(crate) use body::{Body, BodyError, Digest, make_room};
 pub use cause::Cause;
-pub use config::{Credentials, HttpsIdentity, Login, Proxy, PullConfig};
+pub use config::{HttpsIdentity, Login, Proxy, PullConfig};
 pub(crate) use meter::Meter;
 pub use meter::Progress;
 pub(crate) use place::Place;

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::coap::Coap;
@@ -34,13 +35,20 @@ use crate::object::BoxFuture;
 pub struct Puller {
     config: Arc<PullConfig>,
     http: Arc<Client>,
+    /// Each value is another network.
+    network: watch::Sender<u64>,
 }
 
 impl Puller {
     /// With this configuration. Nothing of it is looked at before it is needed.
     #[must_use]
     pub fn new(config: PullConfig) -> Self {
-        Self { config: Arc::new(config), http: Arc::default() }
+        Self { config: Arc::new(config), http: Arc::default(), network: watch::Sender::default() }
+    }
+
+    /// This machine's addresses or routes have changed: no pull waits for a connection that may be dead.
+    pub fn network_changed(&self) {
+        self.network.send_modify(|generation| *generation = generation.wrapping_add(1));
     }
 
     /// A pull of what lies at `uri`, or of what is missing of it. `login` (http and https) goes before the one in the URI. Nothing happens
@@ -51,6 +59,7 @@ impl Puller {
         let login = login.or_else(|| uri.login().cloned());
         Pull {
             puller: self.clone(),
+            network: self.network.subscribe(),
             uri,
             login,
             offset: if part.etag.is_some() { part.offset } else { 0 },
@@ -195,6 +204,7 @@ enum Way {
 /// [`PullConfig::connect_timeout`].
 pub struct Pull {
     puller: Puller,
+    network: watch::Receiver<u64>,
     uri: Uri,
     login: Option<Login>,
     offset: u64,
@@ -238,21 +248,26 @@ impl Pull {
         sleep_until(self.free_at).await;
         let give_up = self.puller.config.give_up;
         let due = *self.due.get_or_insert_with(|| Instant::now() + give_up);
-        let next = match timeout_at(due, self.advance()).await {
-            Ok(next) => next,
-            Err(_) => {
-                let last = self.last.take().map(Box::new);
-                self.fail(Cause::GaveUp { after: give_up, last })
+        let mut network = self.network.clone();
+        let next = loop {
+            tokio::select! {
+                next = timeout_at(due, self.advance()) => break next,
+                Ok(()) = network.changed() => self.network_changed(),
             }
         };
+        let next = next.unwrap_or_else(|_| {
+            let last = self.last.take().map(Box::new);
+            self.fail(Cause::GaveUp { after: give_up, last })
+        });
         match next {
             Next::Told(told) => told,
             Next::Chunk => Pulled::Data(&self.chunk),
         }
     }
 
-    /// This machine's addresses or routes have changed: a connection that may be dead is not waited for.
+    /// As [`Puller::network_changed`], for this one.
     pub fn network_changed(&mut self) {
+        self.network.mark_unchanged();
         // A connection of TCP does not move: another is made at once.
         let moved = match &mut self.way {
             Some(Way::Coap(coap)) => coap.network_changed().is_ok(),

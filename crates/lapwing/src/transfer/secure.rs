@@ -12,7 +12,7 @@ use lapwing_lwm2m::account::Security;
 use lapwing_lwm2m::client::dtls_config;
 
 use super::coap::seed;
-use super::{Cause, PullConfig, Uri};
+use super::{Cause, Loan, PullConfig, Uri};
 
 /// What comes of an association.
 pub(super) enum Heard {
@@ -34,17 +34,19 @@ impl Secure {
     /// With the credentials of the account for this server, or else those that are configured for any.
     pub(super) fn new(config: &PullConfig, uri: &Uri) -> Result<Self, Cause> {
         let server = uri.server();
-        let lent = config.credentials.as_ref().and_then(|lender| lender.lend(server.host(), server.port()));
+        let lender = config.credentials.as_ref();
+        let lent = lender.map_or(Loan::Refused, |lender| lender.lend(server.host(), server.port()));
         let securities: Vec<Security> = match (lent, &config.coaps_identity) {
-            (Some(security), _) => vec![security],
-            (None, Some(identity)) => {
+            (Loan::Granted(security), _) => vec![*security],
+            (Loan::Later, _) => return Err(Cause::Lost("the accounts of this client are not known yet".into())),
+            (Loan::Refused, Some(identity)) => {
                 let anchor = |der: &Vec<u8>| Pinned { matching: MatchingType::Exact, data: der.clone() };
                 let usage = CertificateUsage::TrustAnchorAssertion;
                 let with = |der| Security::certificate(identity.clone(), usage, anchor(der));
                 let securities: Result<_, _> = config.authorities.iter().map(with).collect();
                 securities.map_err(|error| Cause::Configuration(error.to_string()))?
             }
-            (None, None) => Vec::new(),
+            (Loan::Refused, None) => Vec::new(),
         };
         let anchors = &config.authorities;
         let configs = securities.iter().filter_map(|one| dtls_config(one, server, anchors, UnknownTime::Refuse));

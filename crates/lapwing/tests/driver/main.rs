@@ -4,6 +4,7 @@ mod common;
 mod durability;
 mod firmware;
 mod firmware_power;
+mod firmware_pull;
 mod lifecycle;
 mod mutations;
 mod observation;

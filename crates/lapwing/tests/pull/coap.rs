@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lapwing::Security;
 use lapwing::credentials::{Identity, PrivateKey, Psk};
-use lapwing::transfer::{Cause, Credentials, Part, PullConfig, Puller, Restart};
+use lapwing::transfer::{Cause, Credentials, Loan, Part, PullConfig, Puller, Restart};
 use lapwing_coap::Code;
 use lapwing_dtls::ServerConfig;
 use lapwing_dtls::credentials::ClientTrust;
@@ -129,8 +129,11 @@ async fn keeps_to_its_bandwidth() {
 struct Account(u16, Security);
 
 impl Credentials for Account {
-    fn lend(&self, host: &str, port: u16) -> Option<Security> {
-        (host == "127.0.0.1" && port == self.0).then(|| self.1.clone())
+    fn lend(&self, host: &str, port: u16) -> Loan {
+        match (host, port) == ("127.0.0.1", self.0) {
+            true => Loan::Granted(Box::new(self.1.clone())),
+            false => Loan::Refused,
+        }
     }
 }
 

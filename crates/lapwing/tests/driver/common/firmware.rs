@@ -82,7 +82,10 @@ impl Installer for Recorder {
 
     fn reboot(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
-            self.machine.note("reboot".to_owned());
+            // Without power nothing reboots.
+            if !self.disk.has_crashed() {
+                self.machine.note("reboot".to_owned());
+            }
             Ok(())
         })
     }
