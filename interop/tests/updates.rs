@@ -1,7 +1,8 @@
-//! Updates from end to end: a server pushes packages to the real agent, which has the real SWUpdate or the real RAUC install them, and an
-//! observer sees the states. The machine's boot is the bed's own: a reboot ends the agent and the daemon, and boots another side.
+//! Updates from end to end: a server pushes packages to the real agent, or hosts them to be fetched, the agent has the real SWUpdate or the
+//! real RAUC install them, and an observer sees the states. The machine's boot is the bed's own: a reboot ends the agent and the daemon, and boots another side.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path as File, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -42,6 +43,8 @@ fn content(seed: u64) -> Vec<u8> {
 /// A server in a thread of its own, since starting machines blocks, and whoever watches it.
 struct Operator {
     handle: Handle,
+    /// Where its API is.
+    http: SocketAddr,
     events: Subscription<ServerEvent>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -56,12 +59,21 @@ impl Operator {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let server = Server::builder().coap(coap).http(http).bind().await.unwrap();
-                tell.send((server.handle(), server.handle().subscribe())).unwrap();
+                tell.send((server.handle(), server.http_address(), server.handle().subscribe())).unwrap();
                 server.run(async { drop(stopped.await) }).await.unwrap();
             });
         });
-        let (handle, events) = told.recv().expect("the server runs");
-        Self { handle, events, stop, thread }
+        let (handle, http, events) = told.recv().expect("the server runs");
+        Self { handle, http, events, stop, thread }
+    }
+
+    /// Hosts a file; its URI by this scheme.
+    fn hosts(&self, scheme: &str, file: &File) -> String {
+        let url = format!("http://{}/api/files/image", self.http);
+        let answer = ureq::put(&url).send(fs::read(file).unwrap()).expect("the file is hosted");
+        assert!(answer.status().is_success());
+        let authority = if scheme == "http" { self.http } else { self.handle.coap_address() };
+        format!("{scheme}://{authority}/files/image")
     }
 
     /// Ends the server; nothing answers at its address, which is given, until another one starts there.
@@ -209,6 +221,16 @@ impl<M: Machine> Bench<M> {
         assert_eq!(self.sees(DOWNLOADED).await, 0);
     }
 
+    /// Has an image fetched by this scheme.
+    async fn fetches(&mut self, scheme: &str, kind: Image, seed: u64) {
+        let image = self.machine.image(kind, &content(seed));
+        let uri = self.operator.as_ref().expect("a server").hosts(scheme, &image);
+        let node = Node::single(Value::from(uri.as_str()));
+        let request = Request::Write { path: resource(1), mode: WriteMode::Replace, format: None, node };
+        assert_eq!(self.ask(request).await.code, Code::CHANGED);
+        assert_eq!(self.sees(DOWNLOADED).await, 0);
+    }
+
     /// Waits until the agent has asked the machine to reboot.
     async fn asks_for_a_reboot(&mut self) {
         let mark = self.path("rebooting");
@@ -326,6 +348,40 @@ async fn rauc_installs_what_is_pushed_and_the_slot_that_runs_decides() {
     end_to_end(&mut bench).await;
     assert_eq!(bench.machine.state("B").as_deref(), Some("good"), "it was marked when it was shown to run");
     assert_ne!(bench.machine.state("A").as_deref(), Some("good"), "it did not run since");
+}
+
+/// As what is pushed: what is fetched is whole, which says nothing of whose it is.
+async fn what_is_fetched_is_installed_where_it_is_sound<M: Machine>(bench: &mut Bench<M>, scheme: &str) {
+    for (kind, result) in
+        [(Image::Stranger, INTEGRITY), (Image::Damaged, INTEGRITY), (Image::OtherMachine, PACKAGE_TYPE)]
+    {
+        bench.fetches(scheme, kind, 8).await;
+        bench.execute(2).await;
+        assert_eq!(bench.sees(IDLE).await, result, "{kind:?}");
+        assert_eq!(bench.states(), [1, 2, 3, 0], "{kind:?}");
+        bench.runs("A", OLD);
+    }
+    bench.fetches(scheme, Image::Sound, 9).await;
+    bench.execute(2).await;
+    assert_eq!(bench.sees(UPDATING).await, 0);
+    assert_eq!(bench.states(), [1, 2, 3]);
+    bench.asks_for_a_reboot().await;
+    bench.reboots_into("B");
+    bench.registered().await;
+    assert_eq!(bench.sees(IDLE).await, SUCCESS);
+    bench.runs("B", &content(9));
+}
+
+#[tokio::test]
+async fn swupdate_installs_what_is_fetched_over_coap() {
+    let mut bench = Bench::new(Swupdate::new(), swupdate, "").await;
+    what_is_fetched_is_installed_where_it_is_sound(&mut bench, "coap").await;
+}
+
+#[tokio::test]
+async fn rauc_installs_what_is_fetched_over_http() {
+    let mut bench = Bench::new(Rauc::new(), rauc, "").await;
+    what_is_fetched_is_installed_where_it_is_sound(&mut bench, "http").await;
 }
 
 /// New firmware that reaches no server is left again, which the server hears of when it is back.
