@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use common::{Outcome, Running, Server};
+use common::{Outcome, Running, Server, eventually};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -55,11 +55,12 @@ impl Bench {
     fn firmware(&self, arguments: &[&str]) -> Outcome {
         self.server.manage(&[&["firmware"], arguments].concat())
     }
+}
 
-    fn transfers(&self) -> Json {
-        let url = format!("{}api/transfers", self.server.api);
-        serde_json::from_str(&ureq::get(&url).call().unwrap().into_body().read_to_string().unwrap()).unwrap()
-    }
+/// What the server has at this path of its API.
+fn asked(server: &Server, path: &str) -> Json {
+    let answer = ureq::get(&format!("{}api/{path}", server.api)).call().unwrap();
+    serde_json::from_str(&answer.into_body().read_to_string().unwrap()).unwrap()
 }
 
 fn content(length: usize) -> Vec<u8> {
@@ -131,7 +132,7 @@ fn a_push_that_is_interrupted_is_ended() {
     bench.agent.signal(Signal::STOP);
     let (code, _, said) = push.stop(Signal::INT);
     assert_eq!((code, said.trim_end()), (Some(1), "lapwing: interrupted; the push was ended"));
-    assert_eq!(bench.transfers()[0]["state"], json!("cancelled"));
+    assert_eq!(asked(&bench.server, "transfers")[0]["state"], json!("cancelled"));
     bench.agent.signal(Signal::CONT);
     // Nothing is waited for that does not change.
     assert_eq!(bench.firmware(&["cancel"]).text(), "gw firmware: cancelled");
@@ -164,4 +165,29 @@ fn a_terminal_shows_a_bar() {
     for line in shown.split(['\r', '\n']) {
         assert!(line.trim_start_matches("\x1b[K").len() < 72, "no line wraps: {line:?}");
     }
+}
+
+#[test]
+fn firmware_is_pulled_from_a_file_that_the_server_hosts_and_from_anywhere() {
+    let bench = Bench::new("exit 0");
+    let image = bench.file("image v2.swu", LENGTH);
+    for scheme in ["coap", "http"] {
+        let lines = bench.firmware(&["pull", &image, "--scheme", scheme, "--update"]).text();
+        assert!(lines.ends_with("\ngw firmware: the update has succeeded"), "{lines}");
+        let transfer = &asked(&bench.server, "transfers")[0];
+        assert_eq!((&transfer["state"], &transfer["bytes"]), (&json!("done"), &json!(LENGTH)));
+        let uri = transfer["uri"].as_str().unwrap();
+        assert!(uri.starts_with(&format!("{scheme}://127.0.0.1:")) && uri.contains("-image-v2.swu?to="), "{uri}");
+        assert!(fs::read(bench.path("installed")).unwrap() == content(LENGTH));
+        assert_eq!(asked(&bench.server, "files")["files"], json!([]), "it is not hosted longer than it is needed");
+        fs::remove_file(bench.path("installed")).unwrap();
+    }
+    let nowhere = "http://127.0.0.1:1/image";
+    let failed = bench.firmware(&["pull", "ftp://127.0.0.1/image"]).failed(1);
+    assert_eq!(failed, "lapwing: gw firmware: the URI's protocol is not supported (result 9)");
+    // Waiting ends when nothing changes; the client goes on.
+    let waited = bench.firmware(&["pull", nowhere, "--wait", "1"]).failed(1);
+    assert_eq!(waited, "lapwing: nothing has changed for 1 s; the client may go on");
+    assert_eq!(bench.firmware(&["cancel"]).text(), "gw firmware: cancelled");
+    eventually(|| bench.firmware(&["status"]).text().starts_with("idle (state 0)"), || "the end".to_owned());
 }
