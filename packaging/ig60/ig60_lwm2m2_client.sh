@@ -121,13 +121,17 @@ go_back() {
     exec python "$LAPWING_BELOW" "$@"
 }
 
-# The mark of the trial goes last: what a power cut interrupts is done again.
+# The mark of the trial goes last: what a power cut interrupts is done again. So what comes back is copied: moved, it would be missing
+# then, and what came with the machine would come back instead. It is moved where there is no room for a copy.
 roll_back() {
     say "the executable before the update comes back"
-    mv -f "$previous" "$executable" 2>/dev/null || go_back "$@"
+    if [ ! -e "$previous" ] || ! place "$previous" "$executable"; then
+        mv -f "$previous" "$executable" 2>/dev/null || go_back "$@"
+    fi
     sync
     rm -f "$LAPWING_TRIAL" "$over"
     sync
+    rm -f "$previous"
 }
 
 # The mark comes first: no executable that may not register is ever started without it.

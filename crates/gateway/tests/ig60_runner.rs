@@ -221,12 +221,21 @@ fn after_a_power_cut_a_trial_goes_on_and_comes_to_an_end() {
     fs::rename(gateway.path("run/trial"), gateway.path("run/trial.over")).unwrap();
     assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
     assert!(!gateway.is_left("trial.over"));
+}
 
-    // The old one was back, and the power went before that was noted.
-    let gateway = Gateway::new(&format!("{REGISTER}; exit 9"));
+#[test]
+fn what_ran_before_comes_back_whenever_the_power_goes() {
+    let gateway = Gateway::new("exit 9");
     gateway.on_trial("exit 7", "3");
-    fs::rename(gateway.path("run/agent.previous"), gateway.path("run/agent")).unwrap();
-    assert_eq!((gateway.run(&[]), gateway.started()), (Some(9), vec!["initial ".to_owned()]));
+    gateway.write("run/agent.previous", &fake_agent("before", "exit 5"));
+    // The power goes when it is back, before that is noted.
+    let cut = format!("#!/bin/sh\ngrep -q update '{}' || kill -9 $PPID\n", gateway.path("run/agent").display());
+    gateway.write("bin/sync", &cut);
+    assert_eq!((gateway.run(&[]), gateway.started()), (None, vec![]));
+    assert!(gateway.is_left("trial"));
+    fs::remove_file(gateway.path("bin/sync")).unwrap();
+    assert_eq!((gateway.run(&[]), gateway.started()), (Some(5), vec!["before ".to_owned()]));
+    assert!(!gateway.is_left("trial"));
 }
 
 #[test]
