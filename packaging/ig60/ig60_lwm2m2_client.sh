@@ -203,4 +203,7 @@ while [ -z "$stopping" ]; do
         break
     fi
 done
+# A signal came before an update could be taken. To the runner below which this one may run, 65 would say to put that update, which is
+# no program for Python, in the place of what it starts: nothing would come up again.
+[ "${code:-0}" -ne 65 ] || code=0
 exit "${code:-0}"

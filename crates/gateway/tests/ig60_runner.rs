@@ -268,6 +268,18 @@ fn a_signal_goes_to_the_agent_whose_code_counts_and_takes_nothing_back() {
 }
 
 #[test]
+fn a_signal_leaves_no_update_to_another_runner() {
+    let gateway = Gateway { below: true, ..Gateway::new("exit 9") };
+    let agent = "sleep 600 &\ntrap 'kill $!; exit 65' TERM\necho ready >>\"$FAKE_LOG\"\nwait";
+    gateway.write("run/agent", &fake_agent("lapwing", agent));
+    let runner = gateway.start(&[]);
+    let log = || fs::read_to_string(gateway.path("log")).unwrap_or_default();
+    until("the agent is ready", || log().contains("ready").then_some(()));
+    signal(&runner, "TERM");
+    assert_eq!(finish(runner).code(), Some(0));
+}
+
+#[test]
 fn without_an_update_the_agent_is_started_again() {
     let gateway = Gateway::new(&ends_with(65, 9));
     assert_eq!((gateway.run(&[]), gateway.started().len()), (Some(9), 2));
