@@ -193,7 +193,7 @@ impl Update {
     fn firmware_of(&self, origin: &Origin, install: bool) -> Result<(), Failure> {
         let mut display = self.display();
         let there = self.deliver(origin, &mut display)?;
-        // Some clients install what has come by themselves (5/0/12).
+        // Some clients install what has come by themselves (5/0/14).
         let by_itself = there.state != verdict::FIRMWARE_DOWNLOADED;
         if install && !by_itself {
             self.execute(Goal::Updated, &there, &mut display)?;
