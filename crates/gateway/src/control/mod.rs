@@ -73,7 +73,7 @@ impl Listener {
             Err(error) => return Err(error),
         }
         // Under its name it is seen once nobody else may use it and it is listened to.
-        let new = path.with_file_name(format!(".{}.new", std::process::id()));
+        let new = path.with_file_name(unnamed(std::process::id()));
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -209,6 +209,11 @@ fn variable(name: &str) -> Option<PathBuf> {
 
 /// The sockets in a folder with the processes that they are named after; none where there is no such folder.
 fn numbered(folder: &Path) -> io::Result<Vec<(i32, PathBuf)>> {
+    named(folder, |name| name.strip_suffix(EXTENSION)?.strip_suffix('.'))
+}
+
+/// The files in a folder in whose names `number` finds a number.
+fn named(folder: &Path, number: impl Fn(&str) -> Option<&str>) -> io::Result<Vec<(i32, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -217,17 +222,23 @@ fn numbered(folder: &Path) -> io::Result<Vec<(i32, PathBuf)>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        if let Some(number) = number.filter(|_| path.extension().is_some_and(|extension| extension == EXTENSION)) {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(number) = name.and_then(|name| number(name)?.parse().ok()) {
             found.push((number, path));
         }
     }
     Ok(found)
 }
 
+/// What a socket is called before it has its name.
+fn unnamed(process: u32) -> String {
+    format!(".{process}.new")
+}
+
 /// Removes the sockets of processes that are no more.
 fn remove_orphans(folder: &Path) -> io::Result<()> {
-    for (number, path) in numbered(folder)? {
+    let new = named(folder, |name| name.strip_prefix('.')?.strip_suffix(".new"))?;
+    for (number, path) in numbered(folder)?.into_iter().chain(new) {
         let gone = Pid::from_raw(number).is_none_or(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH));
         if gone && let Err(error) = fs::remove_file(&path) {
             tracing::debug!("the control socket of a process that is no more: {error}");

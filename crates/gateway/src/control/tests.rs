@@ -94,11 +94,13 @@ fn sockets_of_processes_that_are_no_more_are_removed() {
     let mut child = std::process::Command::new("true").spawn().unwrap();
     child.wait().unwrap();
     let (dead, living) = (format!("{}.sock", child.id()), format!("{}.sock", std::process::id()));
-    for name in [&name(&dead), &name(&living), &name("other.sock"), &name("7.txt")] {
+    // Killed before its socket had a name.
+    let unborn = unnamed(child.id());
+    for name in [&name(&dead), &name(&unborn), &name(&living), &name("other.sock"), &name("7.txt")] {
         fs::write(name, "").unwrap();
     }
     remove_orphans(folder.path()).unwrap();
-    assert!(!name(&dead).exists());
+    assert!(!name(&dead).exists() && !name(&unborn).exists());
     assert!(name(&living).exists() && name("other.sock").exists() && name("7.txt").exists());
     assert_eq!(numbered(folder.path()).unwrap(), [(std::process::id() as i32, name(&living))]);
     assert_eq!(numbered(&name("nowhere")).unwrap(), []);
