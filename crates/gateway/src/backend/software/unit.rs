@@ -89,7 +89,7 @@ impl Unit {
     async fn look(&self, job: &Job) -> Option<bool> {
         Some(match job.task {
             Task::Install => self.place.is_at(job.number) && self.service.reload().await.is_ok(),
-            Task::Remove => !self.place.folder.exists() && self.service.reload().await.is_ok(),
+            Task::Remove => self.place.is_cleared() && self.service.reload().await.is_ok(),
             Task::Activate => self.service.is_enabled().await?,
             Task::Deactivate => !self.service.is_enabled().await?,
             Task::Start => self.service.state().await? == OperationalState::Running,
@@ -120,24 +120,46 @@ impl Place {
         symlink(&name, &new)?;
         fs::rename(&new, self.current())?;
         File::open(&self.folder)?.sync_all()?;
+        self.remove_installations(Some(number))
+    }
+
+    /// Removes the folders of installations but for this one. What else is in the folder, which the configuration may share with others, is
+    /// not ours.
+    fn remove_installations(&self, but: Option<u64>) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() && *entry.file_name() != *name {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.parse().ok().filter(|of: &u64| of.to_string() == name));
+            if number.is_some() && number != but && entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
     }
 
+    fn is_cleared(&self) -> bool {
+        let is_gone =
+            |path: &Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        is_gone(&self.unit_file()) && is_gone(&self.current())
+    }
+
     fn is_at(&self, number: u64) -> bool {
         fs::read_link(self.current()).is_ok_and(|link| link == Path::new(&number.to_string()))
     }
 
-    /// Removes everything, the folder last.
+    /// Removes everything, the link last, and the folder where nothing else is in it.
     fn clear(&self) -> io::Result<()> {
         remove(&self.unit_file())?;
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        remove(&self.folder.join("new"))?;
+        match self.remove_installations(None) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        remove(&self.current())?;
+        match fs::remove_dir(&self.folder) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                Err(error)
+            }
             _ => Ok(()),
         }
     }

@@ -99,6 +99,26 @@ async fn after_a_restart_the_machine_is_looked_at() {
 }
 
 #[tokio::test]
+async fn what_others_have_in_the_folder_stays() {
+    let bench = Bench::new();
+    let Some(unit) = unit(&bench) else { return };
+    let others = ["installed/others/file", "installed/05/file"];
+    for other in others {
+        fs::create_dir_all(bench.path(other).parent().unwrap()).unwrap();
+        fs::write(bench.path(other), "theirs").unwrap();
+    }
+    let package = release(&bench, "1");
+    let release = unit.verify(&package).await.unwrap();
+    unit.begin(&job(Task::Install, 1, &release, Some(&package.path))).await.unwrap();
+    let remove = job(Task::Remove, 2, &release, None);
+    assert_eq!(unit.resume(&remove).await, None, "it was not begun");
+    unit.begin(&remove).await.unwrap();
+    assert_eq!(unit.resume(&remove).await, Some(Ok(())));
+    assert!(!bench.path("installed/1").exists() && !bench.path("installed/current").exists());
+    assert!(others.iter().all(|other| bench.text(other) == "theirs"));
+}
+
+#[tokio::test]
 async fn a_package_without_the_unit_is_refused() {
     let bench = Bench::new();
     let Some(unit) = unit(&bench) else { return };
