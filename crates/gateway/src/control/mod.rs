@@ -13,7 +13,7 @@ use std::iter;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net as blocking;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, geteuid, test_kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,8 +27,8 @@ pub use self::report::{
 const STATUS: &[u8] = b"status";
 /// No request is longer, its end included.
 const LONGEST_REQUEST: usize = 64;
-/// No answer is longer, in bytes.
-const LONGEST_ANSWER: u64 = 1 << 20;
+/// No more of an answer is read than this and a little, in bytes.
+const LONGEST_ANSWER: usize = 1 << 20;
 /// So long a conversation may take: they are held one at a time.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So long an asker waits, who may not be the only one.
@@ -157,13 +157,30 @@ async fn answer<F: Future<Output = Report>>(mut stream: UnixStream, report: impl
 /// # Errors
 /// When nobody listens there (`ConnectionRefused`, `NotFound`), this user may not ask (`PermissionDenied`), or the answer makes no sense.
 pub fn ask(path: &Path) -> io::Result<Report> {
+    ask_within(path, ANSWER_TIME)
+}
+
+fn ask_within(path: &Path, time: Duration) -> io::Result<Report> {
+    let deadline = Instant::now() + time;
     let mut stream = blocking::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(ANSWER_TIME))?;
-    stream.set_write_timeout(Some(ANSWER_TIME))?;
+    stream.set_write_timeout(Some(time))?;
     stream.write_all(STATUS)?;
     stream.write_all(b"\n")?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
+    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+    while answer.len() < LONGEST_ANSWER {
+        // A timeout is that of one read: bytes that come one by one must not begin it anew.
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the agent does not come to an end"));
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
     if answer.is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the agent says nothing"));
     }

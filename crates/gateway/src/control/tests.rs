@@ -61,6 +61,25 @@ async fn what_is_not_understood_is_told_and_what_does_not_end_is_left() {
     assert!(conversation(b"status\n".to_vec()).await.starts_with("{\"endpoint\":\"gw\""));
 }
 
+#[test]
+fn an_answer_that_does_not_end_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let listener = blocking::UnixListener::bind(&path).unwrap();
+    let agent = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Each byte comes in time, the last one never.
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(60) && stream.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        began.elapsed()
+    });
+    let error = ask_within(&path, Duration::from_millis(300)).unwrap_err();
+    assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+    assert!(agent.join().unwrap() < Duration::from_secs(60));
+}
+
 #[tokio::test]
 async fn a_socket_of_the_living_is_not_taken_and_one_of_the_dead_is() {
     let folder = tempfile::tempdir().unwrap();
