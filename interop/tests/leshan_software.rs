@@ -1,12 +1,14 @@
 //! Object 9 of `lapwing run`, driven by Leshan's server: every resource, every Execute, and what is refused. OMA's enabler test specification has no
-//! text for this object.
+//! text for this object. Needs root, for mounts that nobody else sees.
 
 mod common;
 
 use std::fs;
 use std::process::Command;
 
+use bed::files::{Nginx, Way};
 use common::Agent;
+use common::firmware::package;
 use common::registered::{Registered, leshan, links};
 use serde_json::{Value, json};
 
@@ -23,6 +25,7 @@ const FAILED: i64 = 4;
 const NAME: u16 = 0;
 const VERSION: u16 = 1;
 const PACKAGE: u16 = 2;
+const URI: u16 = 3;
 const INSTALL: u16 = 4;
 const UNINSTALL: u16 = 6;
 const STATE: u16 = 7;
@@ -31,6 +34,8 @@ const RESULT: u16 = 9;
 const ACTIVATE: u16 = 10;
 const DEACTIVATE: u16 = 11;
 const ACTIVE: u16 = 12;
+const USER: u16 = 14;
+const PASSWORD: u16 = 15;
 const REASON: u16 = 16;
 const START: u16 = 19;
 const STOP: u16 = 20;
@@ -165,6 +170,7 @@ impl Software {
     fn refuses_packages(&self) {
         let before = self.state_and_result();
         self.push("4.00", &good("9"));
+        self.write("4.00", URI, "coap://127.0.0.1/other");
         assert_eq!(self.state_and_result(), before);
     }
 
@@ -198,6 +204,7 @@ fn every_resource_is_read_and_discovered() {
         NAME,
         VERSION,
         PACKAGE,
+        URI,
         INSTALL,
         UNINSTALL,
         STATE,
@@ -206,6 +213,8 @@ fn every_resource_is_read_and_discovered() {
         ACTIVATE,
         DEACTIVATE,
         ACTIVE,
+        USER,
+        PASSWORD,
         REASON,
         START,
         STOP,
@@ -275,7 +284,7 @@ fn what_a_state_does_not_permit_is_refused_and_changes_nothing() {
     software.refuses("4.05", &[INSTALL]);
 
     let gateway = &software.gateway;
-    for resource in [PACKAGE, INSTALL, UNINSTALL, START] {
+    for resource in [PACKAGE, URI, INSTALL, UNINSTALL, USER, PASSWORD, START] {
         gateway.get("4.05", "read", &software.path(resource), json!({}));
     }
     for resource in [STATE, RESULT, OPERATIONAL] {
@@ -307,6 +316,68 @@ fn it_is_updated_in_place_and_instances_have_nothing_in_common() {
     software.installs("7.0");
     assert_eq!(software.file("other/kettle").as_deref(), Some("good 7.0\n"));
     assert_eq!(software.file("kettle").as_deref(), Some("good 2.0\n"));
+}
+
+#[test]
+fn it_is_pulled_with_user_and_password() {
+    let (software, server) = (gateway("software-pull"), Nginx::start(None));
+    server.put("kettle", &good("3.0"));
+    let uri = server.http(Way::WithLogin, "kettle");
+    software.write("2.04", URI, uri.as_str());
+    assert_eq!(software.states(INITIAL), [LOADING, INITIAL]);
+    assert_eq!(software.state_and_result(), (INITIAL, 52));
+    assert!(software.value(REASON).as_str().is_some_and(|reason| reason.contains("401")), "{}", software.value(REASON));
+    software.write("2.04", USER, "operator");
+    software.write("2.04", PASSWORD, "secret");
+    software.write("2.04", URI, uri.as_str());
+    software.is_delivered();
+    assert_eq!(software.value(VERSION), "3.0");
+}
+
+#[test]
+fn downloads_that_fail_end_in_initial_with_their_result() {
+    let (software, server) = (gateway("software-downloads"), Nginx::start(None));
+    server.put("damaged", b"damaged 1.0\n");
+    server.put("strange", b"strange 1.0\n");
+    for (uri, states, result) in [
+        (server.http(Way::Plain, "damaged"), &[LOADING, DOWNLOADED, INITIAL][..], 53),
+        (server.http(Way::Plain, "strange"), &[LOADING, DOWNLOADED, INITIAL], 54),
+        (server.http(Way::Plain, "missing"), &[LOADING, INITIAL], 56),
+        ("http://:/".to_owned(), &[LOADING, INITIAL], 56),
+        ("ftp://127.0.0.1/kettle".to_owned(), &[LOADING, INITIAL], 56),
+    ] {
+        software.write("2.04", URI, uri.as_str());
+        assert_eq!(software.states(INITIAL), states, "{uri}");
+        assert_eq!(software.state_and_result(), (INITIAL, result), "{uri}");
+        assert!(software.value(REASON).as_str().is_some_and(|reason| !reason.is_empty()), "{uri}");
+    }
+    assert_eq!(software.file("kettle"), None);
+    software.installs("1.0");
+}
+
+#[test]
+fn a_package_for_which_there_is_no_room_is_refused() {
+    let mounts = "mkdir {folder}/state; mount -t tmpfs -o mode=700,size=2m tmpfs {folder}/state";
+    let software = Software::new(Agent::with_mounts(&leshan(), "software-room", mounts, &configuration()));
+    let server = Nginx::start(None);
+    server.put("large", &package(9, 3_000_000));
+    software.write("2.04", URI, server.http(Way::Plain, "large"));
+    assert_eq!(software.states(INITIAL), [LOADING, INITIAL]);
+    assert_eq!(software.state_and_result(), (INITIAL, 50));
+}
+
+#[test]
+fn a_lost_connection_ends_in_initial() {
+    let configuration = format!("{}[pull]\ngive-up = 2\n", configuration());
+    let mut software = Software::new(Agent::start(&leshan(), "software-lost", 300, &configuration));
+    let mut server = Nginx::start(None);
+    server.put("kettle", &package(10, 1_000_000));
+    software.write("2.04", URI, server.http(Way::Slow, "kettle"));
+    assert_eq!(software.states(LOADING), [LOADING]);
+    software.gateway.says("fetching");
+    server.kill();
+    assert_eq!(software.states(INITIAL), [INITIAL]);
+    assert_eq!(software.state_and_result(), (INITIAL, 52));
 }
 
 #[test]
@@ -359,7 +430,9 @@ fn the_agent_itself_is_verified_installed_and_ends_with_the_code_for_an_update()
     assert_eq!(software.states(INITIAL), [LOADING, DOWNLOADED, INITIAL]);
     assert_eq!(software.state_and_result(), (INITIAL, 53));
 
-    software.push("2.04", &own_package(executable, None));
+    let server = Nginx::start(None);
+    server.put("lapwing", &own_package(executable, None));
+    software.write("2.04", URI, server.http(Way::Plain, "lapwing"));
     software.is_delivered();
     software.execute("2.04", INSTALL);
     assert_eq!(software.states(INSTALLED), [INSTALLED]);
