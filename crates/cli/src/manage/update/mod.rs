@@ -256,7 +256,7 @@ impl Update {
         followed
     }
 
-    /// The server hosts the file until the client has it. Its name tells its content: the same file is the same URI again, so that a client
+    /// The server hosts the file until the clients have it. Its name tells its content: the same file is the same URI again, so that a client
     /// may go on with what it has got of it.
     fn pull_hosted(
         &self,
@@ -268,9 +268,12 @@ impl Update {
         let api = &self.client.api;
         let (name, mut content) = open(file)?;
         let name = hosted_name(&name, &mut content)?;
-        let hosted = api.get("/api/files")?;
+        let is_hosted = || -> anyhow::Result<bool> {
+            let hosted = api.get("/api/files")?;
+            Ok(hosted["files"].as_array().into_iter().flatten().any(|file| file["name"].as_str() == Some(&name)))
+        };
         let place = format!("/api/files/{}", api::encoded(&name));
-        if !hosted["files"].as_array().into_iter().flatten().any(|file| file["name"].as_str() == Some(&name)) {
+        if !is_hosted()? {
             api.upload("PUT", &place, content)?;
         }
         let host = hosting.host.as_deref().map(|host| format!("&host={}", api::encoded(host))).unwrap_or_default();
@@ -278,8 +281,15 @@ impl Update {
         let path = self.subject.uri();
         let answer = api.ask(&self.client.url(&path, "/pull"), &query)?;
         self.accepted(path, &answer)?;
-        let there = self.follow(Goal::Delivered, before, answer["transfer"]["id"].as_u64(), display)?;
-        api.forget(&place)?;
+        let id = answer["transfer"]["id"].as_u64();
+        let there = self.follow(Goal::Delivered, before, id, display)?;
+        // Of two that come to an end at once, one finds it removed.
+        if !is_fetched_by_others(&api.get("/api/transfers")?, &name, id)
+            && let Err(error) = api.forget(&place)
+            && is_hosted()?
+        {
+            return Err(error.into());
+        }
         Ok(there)
     }
 
@@ -360,6 +370,17 @@ impl Update {
     }
 }
 
+/// Whether clients fetch this file for other commands than the one whose transfer this is: the last of them removes it.
+fn is_fetched_by_others(transfers: &Json, file: &str, own: Option<u64>) -> bool {
+    transfers.as_array().into_iter().flatten().any(|transfer| {
+        let goes_on = matches!(transfer["state"].as_str(), Some("waiting" | "running"));
+        goes_on
+            && transfer["kind"].as_str() == Some("pull")
+            && transfer["file"].as_str() == Some(file)
+            && transfer["id"].as_u64() != own
+    })
+}
+
 /// A file and the name that it goes by.
 fn open(path: &FilePath) -> anyhow::Result<(String, File)> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -392,6 +413,26 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_another_client_still_fetches_stays() {
+        let transfers = |id: u64, file: &str, kind: &str, state: &str| {
+            serde_json::json!([
+                {"id": 1, "file": "image", "kind": "pull", "state": "running"},
+                {"id": 2, "file": "image", "kind": "pull", "state": "done"},
+                {"id": id, "file": file, "kind": kind, "state": state},
+            ])
+        };
+        let stays = |transfers: &Json| is_fetched_by_others(transfers, "image", Some(1));
+        for state in ["waiting", "running"] {
+            assert!(stays(&transfers(3, "image", "pull", state)), "{state}");
+        }
+        for (file, kind, state) in
+            [("other", "pull", "running"), ("image", "push", "running"), ("image", "pull", "failed")]
+        {
+            assert!(!stays(&transfers(3, file, kind, state)), "{file} {kind} {state}");
+        }
+    }
 
     #[test]
     fn the_name_of_a_hosted_file_tells_its_content() {
