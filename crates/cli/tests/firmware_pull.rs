@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::fs;
 use std::time::Duration;
 
 use common::files::HttpFile;
 use common::firmware::{Bench, LENGTH, package, resource};
-use common::{PATIENCE, Running};
+use common::secure::SecureServer;
+use common::{PATIENCE, Running, eventually};
 use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::{Node, Value};
 use lapwing_lwm2m::server::{Registration, Request, WriteMode};
@@ -51,7 +53,7 @@ async fn a_killed_agent_goes_on_with_its_pull_and_installs_what_came() {
     assert!(asked.len() == 3 && asked[0] == 0 && asked[1] > 0 && asked[2] >= asked[1], "{asked:?}");
     assert_eq!(bench.execute(&registration, 2).await, Code::CHANGED);
     assert_eq!(bench.settled(&registration).await, (0, 1));
-    assert!(std::fs::read(bench.path("installed")).unwrap() == package(1));
+    assert!(fs::read(bench.path("installed")).unwrap() == package(1));
 }
 
 #[tokio::test]
@@ -71,4 +73,30 @@ async fn what_cannot_be_fetched_is_told_in_the_log_and_the_result() {
         agent.says(line);
     }
     assert!(!agent.stderr().contains("secret"), "{}", agent.stderr());
+}
+
+#[test]
+fn an_account_lends_its_key_to_a_pull_from_its_server_after_a_restart_too() {
+    let server = SecureServer::start();
+    ureq::put(&format!("{}api/files/image", server.api)).send(&package(3)[..]).unwrap();
+    let (config, state) = (server.folder.path().join("agent.toml"), server.folder.path().join("state"));
+    let start = |pull: &str| {
+        let text = format!("state = '{}'\n[firmware]\nprogram = ['/bin/true']\n[pull]\n{pull}\n", state.display());
+        fs::write(&config, text).unwrap();
+        let agent = server.agent("gw", &server.key_file(), &["--config", config.to_str().unwrap()]);
+        agent.says("gw registered at coaps://");
+        agent
+    };
+    let agent = start("max-rate = 40000");
+    assert_eq!(server.manage(&["write", "/5/0/1", "coaps://127.0.0.1:1/files/image"]).text(), "2.04 CHANGED");
+    agent.says("there are no credentials for this server");
+    let uri = format!("{}/files/image", server.uri);
+    assert_eq!(server.manage(&["write", "/5/0/1", &uri]).text(), "2.04 CHANGED");
+    let part = state.join("firmware/image.part");
+    eventually(|| part.exists(), || format!("a part: {}", agent.stderr()));
+    drop(agent);
+    let agent = start("");
+    agent.says(&format!("fetching {LENGTH} bytes from {uri}, of which "));
+    agent.says(&format!("a package of {LENGTH} bytes has come"));
+    assert!(fs::read(state.join("firmware/image")).unwrap() == package(3));
 }
