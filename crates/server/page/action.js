@@ -63,9 +63,9 @@ export async function act(trigger, outcome, work) {
  * The buttons that delete something, by `work`, once it was asked whether that is meant. The first one has these `attributes`; what
  * becomes of it is told as by `act`.
  */
-export function removal(outcome, work, attributes) {
+export function removal(outcome, work, attributes, verb = "Delete") {
   const sure = h("span", { class: "sure", hidden: true });
-  const remove = button("Delete", () => {
+  const remove = button(verb, () => {
     sure.hidden = false;
     remove.hidden = true;
     yes.focus();
@@ -75,7 +75,7 @@ export function removal(outcome, work, attributes) {
     remove.hidden = false;
     remove.focus();
   };
-  const yes = button("Delete it", () => act(yes, outcome, async () => {
+  const yes = button(`${verb} it`, () => act(yes, outcome, async () => {
     const sentence = await work();
     close();
     return sentence;

@@ -40,6 +40,8 @@ async function call(method, path, { query = {}, body, type } = {}) {
 function hint(status) {
   switch (status) {
     case 400: return "The server refused this before it reached the gateway.";
+    case 409: return "Cancel what goes on, or wait for its end.";
+    case 507: return "Hosted files take the room; delete one by the API, or let the server have more.";
     case 403: return "The server refuses calls that come from another page.";
     case 501: return "This server cannot do that yet.";
     default: return "";
@@ -98,4 +100,35 @@ export async function writeAttributes(endpoint, path, attributes) {
   const answer = await call("PUT", `/clients/${encodeURIComponent(endpoint)}${path}/attributes?${query}`);
   if (answer?.failure) throw new Problem(explain(answer.status, answer.errormessage));
   return answer;
+}
+
+// Files
+
+/** The hosted files. */
+export const files = () => call("GET", "/files");
+/** What was last on its way to each instance of the gateways' objects. */
+export const transfers = () => call("GET", "/transfers");
+export const endTransfer = (id) => call("DELETE", `/transfers/${id}`);
+export const pushHosted = (endpoint, path, file) => call("POST", `${named("/clients", endpoint)}${path}/push`, { query: { file } });
+/** Lets a gateway fetch a hosted file: its URI is written to `path`. */
+export const pull = (endpoint, path, file, scheme) => operate("POST", endpoint, `${path}/pull`, { query: { file, scheme } });
+/** Pushes a file of this computer; `progress` hears how much of it has reached the server. */
+export const pushFile = (endpoint, path, file, progress) =>
+  upload("POST", `${named("/clients", endpoint)}${path}/push?${new URLSearchParams({ name: file.name })}`, file, progress);
+export const hostFile = (name, file, progress) => upload("PUT", named("/files", name), file, progress);
+
+/** A call whose body may take its time; `fetch` does not tell how much of it has been sent. */
+function upload(method, path, body, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, `/api${path}`);
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.addEventListener("progress", ({ loaded }) => progress(Math.min(loaded, body.size)));
+    request.addEventListener("error", () => reject(new Problem({ title: "The server did not take the file", detail: "Is it still running?" })));
+    request.addEventListener("load", () => {
+      if (request.status < 300) resolve(JSON.parse(request.responseText));
+      else reject(new Problem({ title: request.responseText.trim() || `HTTP status ${request.status}`, detail: hint(request.status) }));
+    });
+    request.send(body);
+  });
 }

@@ -10,6 +10,7 @@ export function follow(model, { refresh, state }) {
   on("UPDATED", ({ registration }) => model.updated(registration));
   on("DEREGISTRATION", (registration) => model.deregistered(registration));
   on("BSSESSION", (event) => model.sessionTold(event));
+  on("TRANSFER", (transfer) => model.transferTold(transfer));
   on("NOTIFICATION", ({ ep, res, val }) => {
     model.absorb(ep, res, val);
     model.setObserved(ep, res, true);

@@ -113,3 +113,14 @@ export function editable(type, value) {
     default: return String(value);
   }
 }
+
+/** A number of bytes: "512 B", "40.0 kB", "12.3 MB", "1.2 GB". */
+export function size(bytes) {
+  const steps = ["B", "kB", "MB", "GB"];
+  let [number, step] = [bytes, 0];
+  while (number >= 1000 && step < steps.length - 1) [number, step] = [number / 1000, step + 1];
+  return `${step === 0 ? number : number.toFixed(number < 100 ? 1 : 0)} ${steps[step]}`;
+}
+
+/** Bytes in a second. */
+export const rate = (bytes) => `${size(Math.round(bytes))}/s`;

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { act, Outcome, removal } from "./action.js";
 import { button, h } from "./dom.js";
 import { ResourceRow } from "./resource.js";
+import { UpdateCard } from "./update_card.js";
 
 export class InstanceView {
   #model;
@@ -14,6 +15,7 @@ export class InstanceView {
   #list = h("ul", { class: "resources", role: "list" });
   #rows = new Map();
   #stop = [];
+  #card;
   element;
 
   constructor(model, endpoint, object, instance) {
@@ -23,8 +25,9 @@ export class InstanceView {
     this.#instance = instance;
     const spec = model.spec(endpoint, object);
     const multiple = !spec || spec.instancetype === "multiple";
+    this.#card = UpdateCard.has(object) ? new UpdateCard(model, endpoint, object, instance) : null;
     this.element = h("section", { class: "instance", aria: { label: `Instance ${instance}` } },
-      multiple ? this.#head() : null, this.#outcome.element, this.#list);
+      multiple ? this.#head() : null, this.#outcome.element, this.#card?.element, this.#list);
     this.#stop = [
       model.on("value", (detail) => { if (detail.endpoint === endpoint) this.#valueCame(detail.path); }),
       model.on("observed", (detail) => {
@@ -39,6 +42,7 @@ export class InstanceView {
 
   close() {
     for (const stop of this.#stop) stop();
+    this.#card?.close();
   }
 
   #head() {

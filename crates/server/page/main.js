@@ -77,9 +77,10 @@ function gatewaysChanged() {
 }
 
 async function refresh() {
-  let clients, endpoints, bootstrap;
+  let clients, endpoints, bootstrap, transfers;
   try {
-    [clients, endpoints, bootstrap] = await Promise.all([api.clients(), api.serverEndpoints(), api.bootstrapEndpoints()]);
+    [clients, endpoints, bootstrap, transfers] =
+      await Promise.all([api.clients(), api.serverEndpoints(), api.bootstrapEndpoints(), api.transfers()]);
     if (bootstrap.length) model.setSessions(await api.bootstrapSessions());
   } catch {
     return connection(false); // the stream will open again, and this is called again
@@ -88,6 +89,7 @@ async function refresh() {
   document.getElementById("bootstrap-link").hidden = !bootstrap.length;
   const address = endpoints[0]?.uri.full;
   fill(document.getElementById("where"), address ? ["Devices register at ", h("code", {}, address)] : "");
+  model.setTransfers(transfers);
   model.setGateways(clients);
   shown?.refresh();
 }

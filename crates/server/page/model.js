@@ -12,6 +12,7 @@ export class Model {
   specs = new Map(); // endpoint -> Map(object id -> ObjectSpec)
   offered = new Map(); // "endpoint /3/0" -> Map(resource id -> attributes), from Discover
   sessions = []; // what was told of bootstrap sessions, oldest first
+  #transfers = new Map(); // "endpoint /5/0" -> Transfer, the last one
   #values = new Map(); // "endpoint /3/0/9" -> { type, value | values, at }
   #history = new Map(); // same keys -> [{ at, value }], numbers only
   #observed = new Set(); // "endpoint /3/0/9", at any level
@@ -144,6 +145,27 @@ export class Model {
     return this.offered.get(at(endpoint, `/${object}/${instance}`))?.get(resource) ?? {};
   }
 
+  // Transfers
+
+  setTransfers(transfers) {
+    for (const transfer of transfers) this.transferTold(transfer);
+  }
+
+  transferTold(transfer) {
+    const key = at(transfer.ep, transfer.path.slice(0, transfer.path.lastIndexOf("/")));
+    // An answer may come after the events that it was followed by.
+    const known = this.#transfers.get(key);
+    const over = known?.id === transfer.id && !["waiting", "running"].includes(known.state);
+    if (known?.id > transfer.id || (over && known.kind === "push")) return;
+    this.#transfers.set(key, transfer);
+    this.#tell("transfer", transfer);
+  }
+
+  /** The last transfer to an instance. */
+  transfer(endpoint, instance) {
+    return this.#transfers.get(at(endpoint, instance));
+  }
+
   // Values
 
   value(endpoint, path) {
@@ -154,32 +176,37 @@ export class Model {
     return this.#history.get(at(endpoint, path)) ?? [];
   }
 
-  /** Takes in a node of the API that was read from, or notified at, `path`. */
-  absorb(endpoint, path, node, time = Date.now()) {
+  /**
+   * Takes in a node of the API that was read from, or notified at, `path`. An answer may come behind one that is younger: what was `asked`
+   * for later stays, and a notification that came since, after which any change would be notified too.
+   */
+  absorb(endpoint, path, node, asked = performance.now()) {
     switch (node?.kind) {
       case "obj":
-        for (const instance of node.instances) this.absorb(endpoint, `/${node.id}/${instance.id}`, instance, time);
+        for (const instance of node.instances) this.absorb(endpoint, `/${node.id}/${instance.id}`, instance, asked);
         break;
       case "instance":
-        for (const resource of node.resources) this.absorb(endpoint, `${path}/${resource.id}`, resource, time);
+        for (const resource of node.resources) this.absorb(endpoint, `${path}/${resource.id}`, resource, asked);
         break;
       case "multiResource":
-        this.#put(endpoint, path, { type: node.type, values: node.values, at: time });
+        this.#put(endpoint, path, { type: node.type, values: node.values }, asked);
         break;
       case "singleResource":
-        this.#put(endpoint, path, { type: node.type, value: node.value, at: time });
+        this.#put(endpoint, path, { type: node.type, value: node.value }, asked);
         break;
       case "resourceInstance": {
         const parent = path.slice(0, path.lastIndexOf("/"));
         const values = { ...this.value(endpoint, parent)?.values, [node.id]: node.value };
-        this.#put(endpoint, parent, { type: node.type, values, at: time });
+        this.#put(endpoint, parent, { type: node.type, values }, asked);
         break;
       }
     }
   }
 
-  #put(endpoint, path, entry) {
+  #put(endpoint, path, value, asked) {
     const key = at(endpoint, path);
+    if (this.#values.get(key)?.asked > asked) return;
+    const entry = { ...value, at: Date.now(), asked };
     this.#values.set(key, entry);
     const number = entry.value === undefined ? NaN : Number(entry.value);
     if (["INTEGER", "UNSIGNED_INTEGER", "FLOAT"].includes(entry.type) && Number.isFinite(number)) {

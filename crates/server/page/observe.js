@@ -14,8 +14,14 @@ export async function toggleObserve(model, endpoint, path) {
     model.setObserved(endpoint, path, false);
     return `No longer observing ${path}`;
   }
+  await observe(model, endpoint, path);
+  return undefined;
+}
+
+/** Starts the observation of `path`. Its first notification may come before the answer. */
+export async function observe(model, endpoint, path) {
+  const asked = performance.now();
   const answer = await api.observe(endpoint, path);
   model.setObserved(endpoint, path, true);
-  model.absorb(endpoint, path, answer.content);
-  return undefined;
+  model.absorb(endpoint, path, answer.content, asked);
 }

@@ -4,8 +4,10 @@
 mod bootstrap;
 mod browser;
 mod security;
+mod update;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use bed::{Process, built};
@@ -23,7 +25,7 @@ struct Demo {
     endpoint: &'static str,
     _demo: Process,
     _test_object: Process,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 const CONFIGURATION: &str = r#"
@@ -39,9 +41,15 @@ reboot-command = ["true"]
 
 impl Demo {
     fn start() -> Demo {
+        Demo::with(|_| Default::default())
+    }
+
+    /// One of which more is configured: what stands before the sections, and what behind.
+    fn with(configure: impl FnOnce(&Path) -> (String, String)) -> Demo {
         let folder = tempfile::tempdir().expect("a scratch folder");
         let file = folder.path().join("lapwing.toml");
-        fs::write(&file, CONFIGURATION).expect("a configuration");
+        let (before, behind) = configure(folder.path());
+        fs::write(&file, before + CONFIGURATION + &behind).expect("a configuration");
         let mut command = Command::new(binary());
         command.args(["demo", "--coap", "127.0.0.1:0", "--http", "127.0.0.1:0", "--endpoint", "gateway-1", "--config"]);
         let mut demo = Process::start(command.arg(&file));
@@ -51,7 +59,7 @@ impl Demo {
         let address: Json = serde_json::from_reader(address.into_body().into_reader()).expect("JSON");
         let coap = address[0]["uri"]["full"].as_str().expect("an address").to_owned();
         let test_object = test_object(&coap, "bench-2");
-        Demo { page, endpoint: "gateway-1", _demo: demo, _test_object: test_object, _folder: folder }
+        Demo { page, endpoint: "gateway-1", _demo: demo, _test_object: test_object, folder }
     }
 }
 
