@@ -7,6 +7,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures_util::{Stream, StreamExt, stream};
+use lapwing_coap::wire::Message;
 use lapwing_lwm2m::server::{Content, LogEntry, Registration, ServerEvent, Update, bootstrap};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -19,6 +20,9 @@ use crate::{
 };
 
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// So many blocks of a body are in the log, and then one in so many.
+const BLOCKS: u32 = 16;
+const BLOCKS_OF_MANY: u32 = 1_024;
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
@@ -123,12 +127,24 @@ fn updated(registration: &Registration, update: &Update) -> (Arc<str>, &'static 
     (registration.endpoint.clone(), "UPDATED", data)
 }
 
+/// Whether a message is for a block that nobody wants to read of: firmware has hundreds of thousands. Told are the first few, then one in
+/// many, and the last.
+fn is_one_of_many(message: &Message<'_>) -> bool {
+    let block1 = message.options.block1().ok().flatten().filter(|block| block.more);
+    // Who asks for a block does not know whether it is the last one.
+    let block2 = message.options.block2().ok().flatten().filter(|block| block.more || message.code.is_request());
+    block1.or(block2).is_some_and(|block| block.number >= BLOCKS && !block.number.is_multiple_of(BLOCKS_OF_MANY))
+}
+
 fn transferred(transfer: &Transfer) -> (Arc<str>, &'static str, Json) {
     (Arc::clone(&transfer.endpoint), "TRANSFER", shapes::transfer(transfer))
 }
 
 fn logged(entry: &LogEntry) -> Option<(Arc<str>, &'static str, Json)> {
     let endpoint = entry.endpoint.clone()?;
+    if entry.message().is_some_and(|message| is_one_of_many(&message)) {
+        return None;
+    }
     let data = shapes::message(entry, &endpoint)?;
     Some((endpoint, "COAPLOG", data))
 }

@@ -206,12 +206,12 @@ fn authority(
     host: Option<&str>,
 ) -> Result<String, ApiError> {
     let listens = match scheme {
-        "coap" => Some(handle.coap_address()),
-        "coaps" => handle.coaps_address(),
-        "http" => Some(handle.hosting().http),
-        _ => return Err(ApiError::invalid_request(format_args!("{scheme} is none of coap, coaps and http"))),
+        "coap" => handle.coap_address(),
+        "http" => handle.hosting().http,
+        // A client that opens another session to fetch would lose the one that it is registered with: of each identity there is
+        // one session here.
+        _ => return Err(ApiError::invalid_request(format_args!("{scheme} is none of coap and http"))),
     };
-    let listens = listens.ok_or_else(|| ApiError::invalid_request("the server has no socket for coaps"))?;
     if let Some(host) = host {
         let named = format!("{scheme}://{host}:{}/", listens.port());
         return match named.parse::<axum::http::Uri>() {

@@ -173,7 +173,7 @@ fn transfers_without_sense_are_400() {
         ("/5/0/1/pull?file=..%2fsecret", 400, "Invalid request: a file's name has"),
         ("/5/0/1/pull?file=other", 404, "there is no such file"),
         ("/5/0/0/push?file=other", 404, "there is no such file"),
-        ("/5/0/1/pull?file=fw.bin&scheme=ftp", 400, "Invalid request: ftp is none of coap, coaps and http"),
+        ("/5/0/1/pull?file=fw.bin&scheme=coaps", 400, "Invalid request: coaps is none of coap and http"),
         ("/5/0/1/pull?file=fw.bin&host=a/b", 400, "Invalid request: a/b is no host"),
         ("/5/0/1/pull?file=fw.bin&host=::1", 400, "Invalid request: ::1 is no host"),
     ] {
@@ -189,4 +189,22 @@ fn transfers_without_sense_are_400() {
     assert_eq!((&answer["failure"], &answer["transfer"]["state"]), (&json!(true), &json!("failed")));
     assert_eq!(answer["transfer"]["error"], "4.00 not now");
     assert!(answer["transfer"]["uri"].as_str().unwrap().starts_with("coap://[::1]:"), "{answer}");
+}
+
+#[test]
+fn a_long_body_does_not_flood_the_log() {
+    let (server, _device) = gateway();
+    host(&server, "fw.bin", &pattern(2000 * 1024 + 1));
+    let mut events = server.events("?ep=gw");
+    begun(&post(&server, "/5/0/0/push?file=fw.bin"));
+    let mut blocks: Vec<(String, bool)> = Vec::new();
+    while !blocks.last().is_some_and(|(block, incoming)| block.contains("num=2000") && *incoming) {
+        let data = events.wait_for("COAPLOG");
+        let options = data["options"].as_str().unwrap();
+        let block = options.split("Block1: ").nth(1).unwrap_or_else(|| panic!("{options}"));
+        blocks.push((block.split(" - ").next().unwrap().to_owned(), data["incoming"].as_bool().unwrap()));
+    }
+    // Requests and answers: of 16 blocks, of number 1024 and of the last.
+    assert_eq!(blocks.iter().filter(|(_, incoming)| *incoming).count(), 18, "{blocks:?}");
+    assert_eq!(blocks.len(), 36, "{blocks:?}");
 }
