@@ -36,6 +36,10 @@ const IDENTITY_EXPECTED: &str = "a private key in PEM, not encrypted, of the cer
 impl PullSettings {
     pub(super) fn read(mut section: Section) -> Result<Self, ConfigError> {
         let positive = |value: &toml::Value| u64::try_from(value.as_integer()?).ok().filter(|number| *number > 0);
+        let seconds = |value: &toml::Value| {
+            let seconds = positive(value).and_then(|seconds| u32::try_from(seconds).ok())?;
+            Some(Duration::from_secs(seconds.into()))
+        };
         let settings = Self {
             ca: section.file("ca")?,
             system_authorities: section.boolean("system-authorities")?,
@@ -43,7 +47,7 @@ impl PullSettings {
             key: section.file("key")?,
             proxy: section.string("proxy")?.map(|text| proxy(&text)).transpose()?,
             max_rate: section.take("max-rate", "bytes per second, at least 1", positive)?,
-            give_up: section.take("give-up", "seconds, at least 1", positive)?.map(Duration::from_secs),
+            give_up: section.take("give-up", "seconds from 1 to 4294967295", seconds)?,
         };
         section.finish()?;
         match (&settings.cert, &settings.key) {

@@ -174,7 +174,8 @@ fn how_packages_are_fetched_is_told_or_refused() {
         ("cert = 'a'", "`pull.cert` needs `pull.key` beside it"),
         ("key = 'a'", "`pull.key` needs `pull.cert` beside it"),
         ("max-rate = 0", "`pull.max-rate` = 0: expected bytes per second, at least 1"),
-        ("give-up = -1", "`pull.give-up` = -1: expected seconds, at least 1"),
+        ("give-up = -1", "`pull.give-up` = -1: expected seconds from 1 to 4294967295"),
+        ("give-up = 4294967296", "`pull.give-up` = 4294967296: expected seconds from 1 to 4294967295"),
         (
             "proxy = 'me:secret@proxy'",
             "`pull.proxy`: expected \"none\", or a URI that begins with http, https, socks4, socks4a or socks5",

@@ -12,6 +12,8 @@ use std::{
     time::SystemTime,
 };
 
+use rustix::process::{Pid, getpid, test_kill_process};
+
 use super::{
     FileError, FileName, Held, Upload,
     held::{Part, etag},
@@ -200,9 +202,10 @@ pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let process = name.to_str().and_then(|name| name.strip_prefix(PART)?.split('-').next()?.parse().ok());
-        let Some(process) = process.and_then(rustix::process::Pid::from_raw) else { continue };
-        let runs = process != rustix::process::getpid() && rustix::process::test_kill_process(process).is_ok();
-        if !runs {
+        let Some(process) = process.and_then(Pid::from_raw) else { continue };
+        // One of another user runs as well, though it cannot be signalled.
+        let gone = test_kill_process(process) == Err(rustix::io::Errno::SRCH);
+        if gone || process == getpid() {
             fs::remove_file(entry.path())?;
         }
     }

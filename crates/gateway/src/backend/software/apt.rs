@@ -28,13 +28,10 @@ else
     dpkg $1 --force-confdef --force-confold --install "$4"
 fi || exit
 [ -z "$3" ] || systemctl disable --now "$3""#;
+/// apt would remove what depends on the package as well; dpkg refuses.
 const REMOVE: &str = r#"dpkg $1 --configure --pending --force-confdef --force-confold || exit
 [ -z "$3" ] || systemctl disable --now "$3"
-if command -v apt-get >/dev/null; then
-    apt-get $2 --yes --quiet --option DPkg::Lock::Timeout=60 remove "$4"
-else
-    dpkg $1 --remove "$4"
-fi"#;
+dpkg $1 --remove "$4""#;
 
 /// A package of Debian.
 #[derive(Debug, Clone)]

@@ -166,6 +166,9 @@ impl Release {
     }
 }
 
+/// The longest [`Failure::reason`], in bytes.
+const MAX_REASON: usize = 1024;
+
 /// Why something has failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -177,9 +180,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// With the result of what has failed.
+    /// With the result of what has failed. Of a long reason the first 1,024 bytes are kept: it is stored, and servers read it.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { result: None, reason: reason.into() }
+        let mut reason = reason.into();
+        if let Some(end) = (0..=MAX_REASON).rev().find(|end| reason.is_char_boundary(*end)) {
+            reason.truncate(end);
+        }
+        Self { result: None, reason }
     }
 
     /// The same with another result.
@@ -192,5 +199,16 @@ impl Failure {
 impl From<PackageError> for Failure {
     fn from(error: PackageError) -> Self {
         Self::new(error.to_string()).with_result(error.result())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        assert_eq!(Failure::new("no").reason, "no");
+        assert_eq!(Failure::new(format!("x{}", "ä".repeat(MAX_REASON))).reason.len(), MAX_REASON - 1);
     }
 }
