@@ -98,12 +98,15 @@ fn device(server: SocketAddr) -> thread::JoinHandle<usize> {
 
 #[test]
 fn a_file_is_uploaded_fetched_and_pushed_without_being_held() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let given = folder.path().to_owned();
     let (tell, told) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let free = SocketAddr::from(([127, 0, 0, 1], 0));
-            let server = Server::builder().coap(free).http(free).bind().await.expect("free ports");
+            let server = Server::builder().coap(free).http(free).files(given).expect("a folder");
+            let server = server.bind().await.expect("free ports");
             tell.send((server.coap_address(), server.http_address())).expect("the test waits");
             server.run(std::future::pending()).await
         })

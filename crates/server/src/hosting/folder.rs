@@ -3,14 +3,19 @@
 use std::{
     fs::{self, DirBuilder, DirEntry},
     io,
-    os::unix::fs::DirBuilderExt,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use rustix::process::{Pid, getpid, test_kill_process};
 
@@ -55,18 +60,61 @@ pub(crate) struct Hosted {
 struct Folder {
     given: Option<PathBuf>,
     /// Without one that was given, it is made when it is needed and removed at the end.
-    made: Mutex<Option<PathBuf>>,
+    made: Mutex<Option<Made>>,
     limits: FileLimits,
     parts: AtomicU64,
 }
 
-impl Drop for Folder {
+/// A folder of this process alone, removed at its end.
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    /// Open and locked, which shows others that it is used.
+    _lock: OwnedFd,
+}
+
+impl Made {
+    const NAME: &str = "lapwing-files-";
+    /// A folder that is younger may not be locked yet.
+    const AGE: Duration = Duration::from_secs(60);
+
+    fn below(parent: &Path) -> io::Result<Made> {
+        Made::sweep(parent);
+        let mut random = [0; 8];
+        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
+        let path = parent.join(format!("{}{:016x}", Made::NAME, u64::from_ne_bytes(random)));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let lock = Made::lock(&path)?;
+        Ok(Made { path, _lock: lock })
+    }
+
+    fn lock(path: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(path, flags, Mode::empty())?;
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(folder)
+    }
+
+    /// Removes what servers that were killed have left behind. What cannot be removed stays for another time.
+    fn sweep(parent: &Path) {
+        let own = rustix::process::getuid().as_raw();
+        let left = |entry: &DirEntry| {
+            let metadata = entry.metadata().ok().filter(|found| found.is_dir() && found.uid() == own)?;
+            let age = metadata.modified().ok()?.elapsed().ok()?;
+            let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(Made::NAME));
+            (named && age > Made::AGE).then_some(())
+        };
+        for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(|entry| left(entry).is_some()) {
+            let removed = Made::lock(&entry.path()).and_then(|_lock| fs::remove_dir_all(entry.path()));
+            tracing::debug!(path = %entry.path().display(), ?removed, "a folder that was left behind");
+        }
+    }
+}
+
+impl Drop for Made {
     fn drop(&mut self) {
-        let made = self.made.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = made.take()
-            && let Err(error) = fs::remove_dir_all(&path)
-        {
-            tracing::warn!(path = %path.display(), %error, "the folder of the hosted files stays behind");
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "the folder of the hosted files stays behind");
         }
     }
 }
@@ -89,7 +137,7 @@ impl Files {
 
     /// The folder; `None` where none is needed so far.
     fn path(&self) -> Option<PathBuf> {
-        let made = || self.0.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let made = || Some(self.0.made.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.path.clone());
         self.0.given.clone().or_else(made)
     }
 
@@ -98,11 +146,10 @@ impl Files {
         if let Some(path) = self.path() {
             return Ok(path);
         }
-        let mut random = [0; 8];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let path = std::env::temp_dir().join(format!("lapwing-files-{:016x}", u64::from_ne_bytes(random)));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(self.0.made.lock().unwrap_or_else(PoisonError::into_inner).insert(path).clone())
+        let made = Made::below(&std::env::temp_dir())?;
+        let mut place = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have been faster; then this one goes.
+        Ok(place.get_or_insert(made).path.clone())
     }
 
     /// What is in the folder: regular files, whatever their names are.

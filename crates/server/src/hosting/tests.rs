@@ -130,3 +130,23 @@ fn without_a_folder_there_is_one_while_the_files_are() {
     drop(files);
     assert!(!path.exists());
 }
+
+#[test]
+fn what_a_killed_server_has_left_behind_goes_with_the_next_one() {
+    let parent = tempfile::tempdir().unwrap();
+    let long_ago = SystemTime::now() - 2 * Made::AGE;
+    let folder = |name: &str| {
+        let path = parent.path().join(name);
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), "file").unwrap();
+        fs::File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        path
+    };
+    let used = Made::below(parent.path()).unwrap();
+    fs::File::open(&used.path).unwrap().set_modified(long_ago).unwrap();
+    let (left, other) = (folder("lapwing-files-left"), folder("somebody-else"));
+    let next = Made::below(parent.path()).unwrap();
+    assert!(!left.exists() && other.exists() && used.path.exists() && next.path.exists());
+    drop((used, next));
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+}
