@@ -70,7 +70,7 @@ fn flags_are_checked_as_keys_are() {
 
 #[test]
 fn bare_verbs_are_reserved() {
-    for verb in ["status", "read", "write", "update"] {
+    for verb in ["read", "write", "update"] {
         assert!(lapwing(&[verb]).failed(2).contains("unrecognized subcommand"), "{verb}");
     }
 }
