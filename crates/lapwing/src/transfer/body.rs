@@ -1,4 +1,4 @@
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,6 +198,20 @@ impl<D: Disk> Body<D> {
 pub(crate) fn make_room<D: Disk>(disk: &D, folder: &Path, more: u64) -> Result<(), BodyError> {
     let free = disk.free(folder)?;
     if more.saturating_add(RESERVE) > free { Err(BodyError::NoSpace { wanted: more, free }) } else { Ok(()) }
+}
+
+/// The SHA-256 of all that comes. Memory does not grow with it. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of(mut content: impl Read) -> io::Result<[u8; 32]> {
+    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
+    loop {
+        match content.read(&mut buffer)? {
+            0 => return Ok(sha256.finalize().into()),
+            read => sha256.update(&buffer[..read]),
+        }
+    }
 }
 
 /// The digest of a file as it is now, `None` when there is none. Blocks.

@@ -18,6 +18,7 @@ mod source;
 mod uri;
 
 pub use accounts::{Accounts, Credentials, Loan};
+pub use body::sha256_of;
 pub(crate) use body::{Body, BodyError, Digest, make_room};
 pub use cause::Cause;
 pub use config::{HttpsIdentity, Login, Proxy, PullConfig};

@@ -6,15 +6,15 @@ mod subject;
 mod verdict;
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Subcommand;
+use lapwing::transfer::sha256_of;
 use lapwing_lwm2m::model::Path;
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 use self::display::Display;
 use self::follow::Follow;
@@ -394,15 +394,9 @@ fn open(path: &FilePath) -> anyhow::Result<(String, File)> {
 
 /// What a file is called while it is hosted: the beginning of its SHA-256, and of its name what the server takes (docs/api/http.md).
 fn hosted_name(name: &str, content: &mut File) -> io::Result<String> {
-    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match content.read(&mut buffer)? {
-            0 => break,
-            length => sha256.update(&buffer[..length]),
-        }
-    }
+    let sha256 = sha256_of(&mut *content)?;
     content.rewind()?;
-    let digits: String = sha256.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digits: String = sha256.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let taken = |c: char| if c.is_ascii_alphanumeric() || "._-+~".contains(c) { c } else { '-' };
     let name: String = name.chars().map(taken).take(LONGEST_NAME).collect();
     Ok(format!("{digits}-{name}"))
@@ -410,7 +404,7 @@ fn hosted_name(name: &str, content: &mut File) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use lapwing::driver::FileSystem;
 use lapwing::objects::software::package::{Format, PublicKey};
 use lapwing::objects::software::{BoxFuture, Failure, Job, Manager, Package, Release, Task, UpdateResult};
-use sha2::{Digest, Sha256};
+use lapwing::transfer::sha256_of;
 use tokio::sync::{Notify, watch};
 
 use super::payload::open;
@@ -19,9 +19,6 @@ use super::{blocking, failed};
 const ELF: &[u8] = b"\x7fELF";
 /// So much of an ELF file says for which machines it is: its class, byte order and machine.
 const ELF_HEAD: usize = 20;
-
-/// So much is read at once.
-const CHUNK: usize = 1 << 16;
 
 /// The agent's own executable.
 #[derive(Debug, Clone)]
@@ -64,7 +61,7 @@ impl Place {
     fn put(&self, package: Option<&Path>, sha256: [u8; 32]) -> Result<(), Failure> {
         let path = self.format.path(&self.folder);
         self.own_folder().map_err(|error| failed(self.folder.display(), error))?;
-        let there = |path: &Path| sha256_of(path).map_err(|error| failed(path.display(), error));
+        let there = |path: &Path| hashed(path).map_err(|error| failed(path.display(), error));
         if there(&path)? == Some(sha256) {
             return Ok(());
         }
@@ -95,17 +92,10 @@ impl Place {
 }
 
 /// The SHA-256 of a file; `None` where there is none.
-fn sha256_of(path: &Path) -> io::Result<Option<[u8; 32]>> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened?,
-    };
-    let (mut sha256, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Some(sha256.finalize().into())),
-            read => sha256.update(&buffer[..read]),
-        }
+fn hashed(path: &Path) -> io::Result<Option<[u8; 32]>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => sha256_of(opened?).map(Some),
     }
 }
 

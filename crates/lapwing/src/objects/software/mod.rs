@@ -50,14 +50,13 @@ mod rules;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read as _};
-
-use sha2::{Digest as _, Sha256};
+use std::io;
 
 pub use self::instance::{Instance, Overview};
 pub use self::manager::{Failure, Job, Manager, Package, Release, Task};
 pub use self::object::{Builder, OpenError, Software};
 pub use crate::object::BoxFuture;
+use crate::transfer::sha256_of;
 
 /// The state of an update (9/x/7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,11 +180,5 @@ impl UpdateResult {
 /// # Errors
 /// When it cannot be read.
 pub fn running_executable() -> io::Result<[u8; 32]> {
-    let (mut file, mut sha256, mut buffer) = (File::open("/proc/self/exe")?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(sha256.finalize().into()),
-            read => sha256.update(&buffer[..read]),
-        }
-    }
+    sha256_of(File::open("/proc/self/exe")?)
 }
