@@ -15,6 +15,15 @@ use crate::object::{BoxFuture, Changes, Error};
 use crate::store::{Store, StoreError};
 use crate::transfer::{Body, BodyError, Digest, Meter, Place};
 
+/// Who brings the package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// The server, block by block.
+    Push,
+    /// This client, from the URI.
+    Pull,
+}
+
 /// Why an input is refused: nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reject {

@@ -3,7 +3,7 @@
 //! Whoever calls it stores the new machine before anything of it is seen or done.
 
 use super::{Failure, Installed, Package, Severity, State, UpdateResult};
-use crate::objects::keeper::Reject;
+use crate::objects::keeper::{Delivery, Reject};
 use crate::transfer::Digest;
 
 /// All of the object that outlives the process.
@@ -34,7 +34,7 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     Idle,
-    Downloading(Source),
+    Downloading(Delivery),
     Downloaded {
         image: Image,
         /// The update was put off.
@@ -44,15 +44,6 @@ pub(super) enum Phase {
         image: Image,
         step: Step,
     },
-}
-
-/// Who brings the package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The server, block by block.
-    Push,
-    /// This client, from the URI.
-    Pull,
 }
 
 /// A package that is on the disk, whole and synced.
@@ -189,24 +180,24 @@ impl Machine {
     /// A block 0 while a push is going on is that push begun anew (RFC 7959 section 2.5).
     fn push(&mut self) -> Result<Option<Work>, Reject> {
         match self.phase {
-            Phase::Idle | Phase::Downloading(Source::Push) => Ok(self.begin(Source::Push, String::new())),
+            Phase::Idle | Phase::Downloading(Delivery::Push) => Ok(self.begin(Delivery::Push, String::new())),
             _ => Err(Reject::BadRequest),
         }
     }
 
     fn pull(&mut self, uri: String) -> Result<Option<Work>, Reject> {
         match self.phase {
-            Phase::Idle => Ok(self.begin(Source::Pull, uri)),
+            Phase::Idle => Ok(self.begin(Delivery::Pull, uri)),
             _ => Err(Reject::BadRequest),
         }
     }
 
-    fn begin(&mut self, source: Source, uri: String) -> Option<Work> {
+    fn begin(&mut self, delivery: Delivery, uri: String) -> Option<Work> {
         self.serial += 1;
         self.uri = uri;
         self.result = UpdateResult::Initial;
-        self.phase = Phase::Downloading(source);
-        Some(if source == Source::Pull { Work::Pull } else { Work::Nothing })
+        self.phase = Phase::Downloading(delivery);
+        Some(if delivery == Delivery::Pull { Work::Pull } else { Work::Nothing })
     }
 
     fn reset(&mut self) -> Result<Option<Work>, Reject> {
@@ -274,8 +265,8 @@ impl Machine {
         let whole = |image: &Image| length == Some(image.digest.length);
         match &self.phase {
             Phase::Idle => None,
-            Phase::Downloading(Source::Push) => self.idle(UpdateResult::ConnectionLost),
-            Phase::Downloading(Source::Pull) => Some(Work::Pull),
+            Phase::Downloading(Delivery::Push) => self.idle(UpdateResult::ConnectionLost),
+            Phase::Downloading(Delivery::Pull) => Some(Work::Pull),
             Phase::Downloaded { image, .. } if !whole(image) => self.idle(UpdateResult::Integrity),
             // How long it was put off already is not known: the machine may have been off for years, or have lost its clock.
             Phase::Downloaded { deferred: true, .. } => Some(Work::Defer(self.settings.defer_period)),

@@ -57,7 +57,7 @@ use self::machine::{Input, Settings, Work};
 use crate::definitions::firmware_update as id;
 use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
-use crate::objects::keeper;
+use crate::objects::keeper::{self, Delivery};
 use crate::store::{Store, StoreError};
 use crate::transfer::{Progress, Scheme, Source, receive, shown};
 
@@ -267,7 +267,7 @@ impl<D: Disk> Firmware<D> {
     /// Where a package is being fetched from, without what may be secret of it: user, password and query. `None` while none is.
     pub fn origin(&self) -> Option<String> {
         let machine = self.core.keeper.machine();
-        (machine.phase == machine::Phase::Downloading(machine::Source::Pull)).then(|| shown(&machine.uri))
+        (machine.phase == machine::Phase::Downloading(Delivery::Pull)).then(|| shown(&machine.uri))
     }
 
     /// The package that is there, or is being installed, and its length in bytes.

@@ -1,8 +1,9 @@
 //! The machine as it is stored.
 
-use super::machine::{Image, Machine, Phase, Settings, Source, Step};
+use super::machine::{Image, Machine, Phase, Settings, Step};
 use super::{Package, Severity, UpdateResult};
 use crate::bytes::{Rest, put, put_optional};
+use crate::objects::keeper::Delivery;
 use crate::transfer::Digest;
 
 /// Of the layout below.
@@ -18,8 +19,8 @@ pub(super) fn encode(machine: &Machine) -> Vec<u8> {
     put(&mut out, machine.uri.as_bytes());
     match &machine.phase {
         Phase::Idle => out.push(0),
-        Phase::Downloading(Source::Push) => out.push(1),
-        Phase::Downloading(Source::Pull) => out.push(2),
+        Phase::Downloading(Delivery::Push) => out.push(1),
+        Phase::Downloading(Delivery::Pull) => out.push(2),
         Phase::Downloaded { image, deferred } => {
             out.push(if *deferred { 4 } else { 3 });
             put_image(&mut out, image);
@@ -58,8 +59,8 @@ pub(super) fn decode(content: &[u8]) -> Option<Machine> {
     let uri = rest.text()?;
     let phase = match rest.byte()? {
         0 => Phase::Idle,
-        1 => Phase::Downloading(Source::Push),
-        2 => Phase::Downloading(Source::Pull),
+        1 => Phase::Downloading(Delivery::Push),
+        2 => Phase::Downloading(Delivery::Pull),
         3 => Phase::Downloaded { image: image(&mut rest)?, deferred: false },
         4 => Phase::Downloaded { image: image(&mut rest)?, deferred: true },
         5 => Phase::Updating { image: image(&mut rest)?, step: Step::Intended },
@@ -94,8 +95,8 @@ mod tests {
     fn phase() -> impl Strategy<Value = Phase> {
         prop_oneof![
             Just(Phase::Idle),
-            Just(Phase::Downloading(Source::Push)),
-            Just(Phase::Downloading(Source::Pull)),
+            Just(Phase::Downloading(Delivery::Push)),
+            Just(Phase::Downloading(Delivery::Pull)),
             (image(), any::<bool>()).prop_map(|(image, deferred)| Phase::Downloaded { image, deferred }),
             image().prop_map(|image| Phase::Updating { image, step: Step::Intended }),
             (image(), any::<Vec<u8>>())

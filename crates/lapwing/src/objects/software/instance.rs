@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use super::machine::{self, Input, Kind, Phase, Work};
+use super::machine::{Input, Kind, Phase, Work};
 use super::rules::{Kept, job, value};
 use super::{BoxFuture, Failure, Manager, OperationalState, Package, State, Task, UpdateResult};
 use crate::definitions::software_management as id;
 use crate::driver::Disk;
 use crate::object::{Error, Incoming};
-use crate::objects::keeper::{self, Keeper, Refused};
+use crate::objects::keeper::{self, Delivery, Keeper, Refused};
 use crate::store::{Store, StoreError};
 use crate::transfer::{self, Login, Progress, Source, TransferError, shown};
 
@@ -181,7 +181,7 @@ impl<D: Disk> Managed<D> {
         self.keeper.look(|machine| {
             let release = machine.release();
             let told = |of: Option<&String>, otherwise: &String| of.unwrap_or(otherwise).clone();
-            let pulls = machine.phase == Phase::Downloading(machine::Source::Pull);
+            let pulls = machine.phase == Phase::Downloading(Delivery::Pull);
             Overview {
                 name: self.keeper.rules.file.clone(),
                 state: machine.state(),

@@ -9,7 +9,7 @@ use lapwing_lwm2m::model::ObjectLink;
 use zeroize::Zeroizing;
 
 use super::{Failure, OperationalState, Release, State, Task, UpdateResult};
-use crate::objects::keeper::Reject;
+use crate::objects::keeper::{Delivery, Reject};
 use crate::transfer::Digest;
 
 /// Whose software an instance is.
@@ -73,7 +73,7 @@ impl fmt::Debug for Password {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     Initial,
-    Downloading(Source),
+    Downloading(Delivery),
     /// All has come, and is being verified.
     Downloaded,
     Delivered(Release),
@@ -81,15 +81,6 @@ pub(super) enum Phase {
         release: Release,
         active: bool,
     },
-}
-
-/// Who brings the package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The server, block by block.
-    Push,
-    /// This client, from the URI.
-    Pull,
 }
 
 /// What happens to the instance.
@@ -214,9 +205,11 @@ impl Machine {
 
     fn take(&mut self, input: Input) -> Step {
         match input {
-            Input::Push if self.phase == Phase::Downloading(Source::Push) => self.begin(Source::Push, String::new()),
-            Input::Push => self.download(Source::Push, String::new()),
-            Input::Uri(uri) => self.download(Source::Pull, uri),
+            Input::Push if self.phase == Phase::Downloading(Delivery::Push) => {
+                self.begin(Delivery::Push, String::new())
+            }
+            Input::Push => self.download(Delivery::Push, String::new()),
+            Input::Uri(uri) => self.download(Delivery::Pull, uri),
             Input::Reset => self.reset(),
             Input::Set(settings) => {
                 self.settings = settings;
@@ -266,23 +259,23 @@ impl Machine {
         }
     }
 
-    fn download(&mut self, source: Source, uri: String) -> Step {
+    fn download(&mut self, delivery: Delivery, uri: String) -> Step {
         let takes = match self.kind {
             Kind::Package => self.state() == State::Initial,
             Kind::Own => !matches!(self.state(), State::DownloadStarted | State::Downloaded),
         };
-        if takes && self.task.is_none() { self.begin(source, uri) } else { Err(Reject::BadRequest) }
+        if takes && self.task.is_none() { self.begin(delivery, uri) } else { Err(Reject::BadRequest) }
     }
 
     /// Also a block 0 while a push is going on: it is that push begun anew (RFC 7959 section 2.5).
-    fn begin(&mut self, source: Source, uri: String) -> Step {
+    fn begin(&mut self, delivery: Delivery, uri: String) -> Step {
         self.keep();
         self.serial += 1;
         self.uri = uri;
         self.result = UpdateResult::Downloading;
         self.reason.clear();
-        self.phase = Phase::Downloading(source);
-        Ok(Some(if source == Source::Pull { Work::Pull } else { Work::Nothing }))
+        self.phase = Phase::Downloading(delivery);
+        Ok(Some(if delivery == Delivery::Pull { Work::Pull } else { Work::Nothing }))
     }
 
     /// What is installed stays in place. An executable of our own that was never activated is not installed anywhere.
@@ -470,11 +463,11 @@ impl Machine {
                 self.initial(UpdateResult::Initial)
             }
             (_, Some(task)) => Some(Work::Resume(task)),
-            (Phase::Downloading(Source::Push), None) => {
+            (Phase::Downloading(Delivery::Push), None) => {
                 self.reason = "the client was started anew while the package came".to_owned();
                 self.initial(UpdateResult::ConnectionLost)
             }
-            (Phase::Downloading(Source::Pull), None) => Some(Work::Pull),
+            (Phase::Downloading(Delivery::Pull), None) => Some(Work::Pull),
             (Phase::Downloaded | Phase::Delivered(_), None) if !package => self.vanished(),
             (Phase::Installed { active: false, .. }, None) if self.kind == Kind::Own && !package => self.vanished(),
             (Phase::Downloaded, None) => Some(Work::Verify { after_restart: true }),

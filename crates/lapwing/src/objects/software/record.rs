@@ -3,9 +3,10 @@
 use lapwing_lwm2m::model::ObjectLink;
 use zeroize::Zeroizing;
 
-use super::machine::{Kind, Machine, Password, Phase, Settings, Source};
+use super::machine::{Kind, Machine, Password, Phase, Settings};
 use super::{OperationalState, Release, Task, UpdateResult};
 use crate::bytes::{Rest, put, put_optional};
+use crate::objects::keeper::Delivery;
 use crate::transfer::Digest;
 
 /// Of the layout below. A program that is taken back reads what the one on trial has left: where it cannot, it has nothing to report.
@@ -45,8 +46,8 @@ pub(super) fn encode(machine: &Machine) -> Zeroizing<Vec<u8>> {
     }
     match &machine.phase {
         Phase::Initial => out.push(0),
-        Phase::Downloading(Source::Push) => out.push(1),
-        Phase::Downloading(Source::Pull) => out.push(2),
+        Phase::Downloading(Delivery::Push) => out.push(1),
+        Phase::Downloading(Delivery::Pull) => out.push(2),
         Phase::Downloaded => out.push(3),
         Phase::Delivered(release) => {
             out.push(4);
@@ -94,8 +95,8 @@ pub(super) fn decode(kind: Kind, content: &[u8]) -> Option<Machine> {
     };
     let phase = match rest.byte()? {
         0 => Phase::Initial,
-        1 => Phase::Downloading(Source::Push),
-        2 => Phase::Downloading(Source::Pull),
+        1 => Phase::Downloading(Delivery::Push),
+        2 => Phase::Downloading(Delivery::Pull),
         3 => Phase::Downloaded,
         4 => Phase::Delivered(release(&mut rest)?),
         5 => Phase::Installed { release: release(&mut rest)?, active: false },
@@ -135,8 +136,8 @@ mod tests {
     fn phase() -> impl Strategy<Value = Phase> {
         prop_oneof![
             Just(Phase::Initial),
-            Just(Phase::Downloading(Source::Push)),
-            Just(Phase::Downloading(Source::Pull)),
+            Just(Phase::Downloading(Delivery::Push)),
+            Just(Phase::Downloading(Delivery::Pull)),
             Just(Phase::Downloaded),
             release().prop_map(Phase::Delivered),
             (release(), any::<bool>()).prop_map(|(release, active)| Phase::Installed { release, active }),

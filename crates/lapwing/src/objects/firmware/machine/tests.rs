@@ -155,7 +155,7 @@ fn rule_8_a_uri_outside_of_idle_and_a_package_on_top_of_another_are_refused() {
         assert_eq!(taken.is_ok(), machine.state() == State::Idle, "{machine:?}");
         assert!(taken.is_ok() || taken == Err(Reject::BadRequest));
         let taken = machine.step(NOW, Input::Push);
-        let takes = matches!(machine.phase, Phase::Idle | Phase::Downloading(Source::Push));
+        let takes = matches!(machine.phase, Phase::Idle | Phase::Downloading(Delivery::Push));
         assert_eq!(taken.is_ok(), takes, "{machine:?}");
         assert!(taken.is_ok() || taken == Err(Reject::BadRequest));
     }

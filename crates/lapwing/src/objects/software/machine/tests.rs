@@ -106,7 +106,7 @@ fn a_package_goes_through_the_states_with_their_results() {
 fn package_and_uri_are_taken_only_in_initial() {
     for machine in states(Kind::Package).into_iter().chain(tasks(Kind::Package)) {
         for input in [Input::Push, uri()] {
-            let begun_anew = machine.phase == Phase::Downloading(Source::Push) && input == Input::Push;
+            let begun_anew = machine.phase == Phase::Downloading(Delivery::Push) && input == Input::Push;
             match machine.step(input) {
                 Ok((next, _)) => {
                     assert!(machine.state() == State::Initial || begun_anew);
