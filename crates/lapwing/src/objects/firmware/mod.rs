@@ -255,8 +255,7 @@ impl<D: Disk> Drop for Firmware<D> {
 impl<D: Disk> Firmware<D> {
     /// The state and the result.
     pub fn state(&self) -> (State, UpdateResult) {
-        let machine = self.core.keeper.machine();
-        (machine.state(), machine.result)
+        self.core.keeper.look(|machine| (machine.state(), machine.result))
     }
 
     /// How far the download is; `None` while there is none.
@@ -266,18 +265,20 @@ impl<D: Disk> Firmware<D> {
 
     /// Where a package is being fetched from, without what may be secret of it: user, password and query. `None` while none is.
     pub fn origin(&self) -> Option<String> {
-        let machine = self.core.keeper.machine();
-        (machine.phase == machine::Phase::Downloading(Delivery::Pull)).then(|| shown(&machine.uri))
+        let pulls = machine::Phase::Downloading(Delivery::Pull);
+        self.core.keeper.look(|machine| (machine.phase == pulls).then(|| shown(&machine.uri)))
     }
 
     /// The package that is there, or is being installed, and its length in bytes.
     pub fn package(&self) -> Option<(Package, u64)> {
-        let machine = self.core.keeper.machine();
-        machine.image().map(|image| (image.package.clone(), image.digest.length))
+        self.core.keeper.look(|machine| machine.image().map(|image| (image.package.clone(), image.digest.length)))
     }
 
     fn value(&self, resource: ResourceId) -> Option<Resource> {
-        let machine = self.core.keeper.machine();
+        self.core.keeper.look(|machine| self.value_of(machine, resource))
+    }
+
+    fn value_of(&self, machine: &machine::Machine, resource: ResourceId) -> Option<Resource> {
         let package = machine.image().map(|image| &image.package);
         Some(match resource {
             id::PACKAGE_URI => machine.uri.as_str().into(),
@@ -299,12 +300,10 @@ impl<D: Disk> Firmware<D> {
 
     /// What a request writes, as what happens to the machine.
     fn inputs(&self, set: &WriteSet) -> Result<Vec<Input>> {
-        let mut settings = self.core.keeper.machine().settings;
+        let before = self.core.keeper.look(|machine| machine.settings);
+        let replaced = set.replaced().next().is_some();
+        let mut settings = if replaced { machine::Machine::default().settings } else { before };
         let mut inputs = Vec::new();
-        if set.replaced().next().is_some() {
-            settings = machine::Machine::default().settings;
-        }
-        let before = self.core.keeper.machine().settings;
         for write in set.iter() {
             let value = write.value.value().ok_or_else(|| Error::bad_request("a single value is expected"))?;
             match (write.resource, value) {
@@ -396,7 +395,7 @@ impl<D: Disk> Object for Firmware<D> {
     async fn execute(&self, _: InstanceId, resource: ResourceId, _: Arguments) -> Result<After> {
         match resource {
             id::UPDATE => {
-                let severity = self.core.keeper.machine().settings.severity;
+                let severity = self.core.keeper.look(|machine| machine.settings.severity);
                 let later = self.core.deferral.as_ref().is_some_and(|defers| defers(severity));
                 let work = self.core.keeper.take(Input::Update { later }).await?;
                 let core = Arc::clone(&self.core);
