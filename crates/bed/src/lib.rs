@@ -10,6 +10,7 @@ pub mod leshan;
 pub mod nat;
 mod process;
 pub mod updater;
+pub mod usage;
 
 pub use process::{Lines, Process};
 

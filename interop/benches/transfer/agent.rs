@@ -32,11 +32,10 @@ pub(crate) fn pinned(core: &str, program: &Path) -> Command {
     command
 }
 
+/// Free for UDP and for TCP.
 pub(crate) fn free_port() -> Result<u16> {
-    let (udp, tcp) = (UdpSocket::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    // One of each kind, of which the other is free as well in all likelihood.
-    drop(tcp);
-    Ok(udp.local_addr()?.port())
+    let tcp = TcpListener::bind("127.0.0.1:0")?;
+    Ok(UdpSocket::bind(tcp.local_addr()?)?.local_addr()?.port())
 }
 
 impl Agent {

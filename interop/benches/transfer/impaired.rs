@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bed::Process;
+use bed::updater::noise;
 
 use crate::link::{Hosts, SERVER};
 use crate::{Result, example, scratch};
@@ -30,7 +31,7 @@ pub(crate) fn measure(seconds: u32) -> Result<()> {
     let fetch = example("fetch", "lapwing-coap")?;
     let folder = scratch()?;
     let file = folder.path().join("image");
-    std::fs::write(&file, crate::body(LENGTH))?;
+    std::fs::write(&file, noise(0, LENGTH))?;
     let hosts = Hosts::new()?;
     let _servers = servers(&hosts, &file)?;
     println!("300 ms round trip, {seconds} s a cell, kB/s\n");

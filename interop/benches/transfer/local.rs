@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bed::Process;
+use bed::{Process, updater, usage};
 use tempfile::TempDir;
 
 use crate::agent::{Agent, free_port, pinned};
@@ -102,27 +102,27 @@ impl Bench {
     fn new(agent: &Path, length: usize) -> Result<Self> {
         let folder = scratch()?;
         let image = folder.path().join("image");
-        std::fs::write(&image, crate::body(length))?;
+        std::fs::write(&image, updater::noise(0, length))?;
         let agent = Agent::start(agent, &image)?;
         let libcoap = Libcoap::start(&image)?;
         Ok(Self { agent, libcoap, image, folder })
     }
 
     fn agent(&self, transfer: impl Fn(&Agent) -> Result<()>) -> Result<(Duration, Duration)> {
-        let before = process::cpu(self.agent.id())?;
+        let before = usage::cpu(self.agent.id())?;
         let (seconds, after) = timed(|| {
             transfer(&self.agent)?;
-            process::cpu(self.agent.id())
+            Ok(usage::cpu(self.agent.id())?)
         })?;
         self.agent.reset()?;
         Ok((seconds, after.saturating_sub(before)))
     }
 
     fn put(&self) -> Result<(Duration, Duration)> {
-        let before = process::cpu(self.libcoap.process.id())?;
+        let before = usage::cpu(self.libcoap.process.id())?;
         let (seconds, after) = timed(|| {
             self.libcoap.put(&self.image, &self.libcoap.other)?;
-            process::cpu(self.libcoap.process.id())
+            Ok(usage::cpu(self.libcoap.process.id())?)
         })?;
         Ok((seconds, after.saturating_sub(before)))
     }

@@ -42,11 +42,6 @@ pub(crate) fn scratch() -> Result<TempDir> {
     Ok(tempfile::tempdir_in(bed::target())?)
 }
 
-/// Bytes that no compression makes less, and that tell their place.
-pub(crate) fn body(length: usize) -> Vec<u8> {
-    (0..length).map(|place| (place ^ place >> 8 ^ place >> 16) as u8).collect()
-}
-
 /// The agent, built as users build it.
 fn agent() -> Result<PathBuf> {
     build(&["--package", "lapwing-cli", "--bin", "lapwing"])?;

@@ -3,6 +3,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use bed::usage;
+
 use crate::Result;
 
 /// A process that ends with its handle.
@@ -27,19 +29,13 @@ impl Process {
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
-        let mut usage = Usage::default();
-        let folder = format!("/proc/{}", self.0.id());
-        for task in fs::read_dir(format!("{folder}/task"))? {
-            let task = task?.path();
-            let nanoseconds = fs::read_to_string(task.join("schedstat"))?;
-            let nanoseconds = nanoseconds.split(' ').next().unwrap_or_default().parse()?;
-            usage.cpu += Duration::from_nanos(nanoseconds);
-            usage.switches += field(&fs::read_to_string(task.join("status"))?, "voluntary_ctxt_switches:")?;
-        }
-        let status = fs::read_to_string(format!("{folder}/status"))?;
-        usage.resident = field(&status, "VmRSS:")?;
-        usage.anonymous = field(&status, "RssAnon:")?;
-        Ok(usage)
+        let id = self.0.id();
+        Ok(Usage {
+            cpu: usage::cpu(id)?,
+            switches: usage::sleeps(id)?,
+            resident: usage::memory(id, "VmRSS")?,
+            anonymous: usage::memory(id, "RssAnon")?,
+        })
     }
 }
 
@@ -49,11 +45,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn field(status: &str, name: &str) -> Result<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a field is missing in /proc")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// The size of a program without its symbols, if binutils are there to take them away.
