@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -42,6 +43,9 @@ impl KeyFiles {
     }
 }
 
+/// The serial number of the next certificate: an authority lives in one process.
+static SERIAL: AtomicU32 = AtomicU32::new(1);
+
 fn openssl(arguments: &[&str]) {
     let output = crate::run("openssl", arguments);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -79,7 +83,10 @@ impl Authority {
         fs::write(&extensions, format!("{usage}{alternative}")).expect("a scratch file");
         let subject = format!("/CN={name}");
         openssl(&["req", "-new", "-key", text(&files.private_pem), "-subj", &subject, "-out", &request]);
-        let root = ["-CA", text(&self.root.certificate), "-CAkey", text(&self.root.private_pem), "-CAcreateserial"];
+        // A file of serial numbers (`-CAcreateserial`) is torn where two tests issue at once.
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed).to_string();
+        let root =
+            ["-CA", text(&self.root.certificate), "-CAkey", text(&self.root.private_pem), "-set_serial", &serial];
         let what = ["x509", "-req", "-in", &request, "-days", "30", "-sha256", "-extfile", &extensions];
         openssl(&[&what[..], &root, &["-out", text(&files.certificate)]].concat());
         files.with_der()
