@@ -1,5 +1,6 @@
 //! The stages of `cargo xtask test`, in order, each with its seconds.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -22,7 +23,9 @@ const STAGES: &[Stage] = &[
             .env("RUSTDOCFLAGS", "-D warnings"))
     }),
     ("unit", "cargo test: all that needs nothing but Rust", || cargo(&["test"])),
-    ("no-ring", "certificate paths without ring, for those who build without a C compiler", || {
+    ("no-ring", "the library and certificate paths without ring, for those who build without a C compiler", || {
+        without_c()?;
+        cargo(&["test", "--package", "lapwing", "--no-default-features"])?;
         cargo(&["test", "--package", "lapwing-dtls", "--lib", "credentials"])
     }),
     ("leshan", "Leshan's libraries from Maven Central, our peers around them", install::leshan),
@@ -63,6 +66,34 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
     run(&mut command("cargo", arguments))
+}
+
+/// Looks that nothing in the tree of the library without its feature `http` needs a C compiler. With the feature `ring` does, and is found.
+fn without_c() -> Result<(), String> {
+    let with = c_of("lapwing", &[])?;
+    if !with.contains("ring") {
+        return Err(format!("ring is not found in lapwing's tree where it must be: {with:?}"));
+    }
+    for package in ["lapwing", "lapwing-server"] {
+        let c = c_of(package, &["--no-default-features"])?;
+        if !c.is_empty() {
+            return Err(format!("{package} without the feature http brings C: {c:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// What compiles C, among what is built with a package.
+fn c_of(package: &str, features: &[&str]) -> Result<BTreeSet<String>, String> {
+    let arguments = ["tree", "--package", package, "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
+    let output =
+        command("cargo", &arguments).args(features).output().map_err(|error| format!("cargo tree: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo tree: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.filter(|name| ["cc", "cmake", "ring"].contains(name)).map(str::to_owned).collect())
 }
 
 /// Lints the shell scripts that are installed on devices.

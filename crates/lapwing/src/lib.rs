@@ -1,6 +1,12 @@
 //! An LwM2M client library for Linux: the objects are yours, the protocol is Lapwing's.
 //!
 //! Implement [`Object`] for what a server is to see, build a [`Client`] with it and [run](Client::run) it. See `examples/minimal_client.rs`.
+//!
+//! # Features
+//! - `http` (default): packages come over http and https as well as over coap and coaps ([`transfer`]), by `ureq` and `rustls`. Its `ring` is the
+//!   only C there is, and without this feature the library builds without a C compiler: 5/0/8 does not list those protocols then, and such
+//!   a URI ends with the result 9 (5/0/5) or 56 (9/x/9).
+//! - `x509`: certificates on other curves than P-256, and with RSA, in the path above a server's own, which takes `ring` too.
 
 mod bytes;
 pub mod client;

@@ -1,4 +1,5 @@
 //! A pull that is dropped leaves nothing behind, and one of any length needs little memory. Alone in its process, since it counts what the process has.
+#![cfg(feature = "http")]
 
 use std::fs;
 use std::io::{Read, Write};

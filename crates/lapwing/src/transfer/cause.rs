@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::Scheme;
+
 /// Why a package was not fetched.
 ///
 /// What servers are told of it, in 5/0/5 (Update Result of Firmware Update) and 9/x/9 (Update Result of Software Management):
@@ -17,8 +19,8 @@ pub enum Cause {
     /// This is no URI.
     #[error("not a URI that can be fetched: {0}")]
     Malformed(&'static str),
-    /// The scheme is none of coap, coaps, http and https.
-    #[error("the protocol '{0}' is not supported: coap, coaps, http and https are")]
+    /// The scheme is none of [`Scheme::ALL`].
+    #[error("the protocol '{0}' is not supported: {schemes} are", schemes = schemes())]
     Scheme(String),
     /// The name of the host is not known. That the name cannot be looked up at present is [`Cause::Lost`].
     #[error("the host's name is not known: {0}")]
@@ -60,6 +62,13 @@ pub enum Cause {
         /// What the last attempt ended with.
         last: Option<Box<Cause>>,
     },
+}
+
+/// `coap, coaps, http and https`
+fn schemes() -> String {
+    let names: Vec<_> = Scheme::ALL.iter().map(|scheme| scheme.name()).collect();
+    let (last, others) = names.split_last().unwrap_or((&"none", &[]));
+    format!("{} and {last}", others.join(", "))
 }
 
 fn why(last: &Option<Box<Cause>>) -> String {

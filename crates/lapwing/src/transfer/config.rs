@@ -2,12 +2,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, parse_pem};
 use zeroize::Zeroizing;
 
-use super::{Cause, Credentials};
+use super::Credentials;
+#[cfg(feature = "http")]
+use super::HttpsIdentity;
 use crate::credentials::Identity;
 
 /// How packages are pulled.
@@ -34,6 +33,7 @@ pub struct PullConfig {
     /// Certificates in DER of authorities whose https and coaps servers are believed, beside those of the system. Default none.
     pub authorities: Vec<Vec<u8>>,
     /// What https servers that ask for it are shown. Default none.
+    #[cfg(feature = "http")]
     pub https_identity: Option<HttpsIdentity>,
     /// What coaps servers are shown that no account has credentials for. They are believed with a certificate of one of
     /// [`Self::authorities`]. Default none.
@@ -54,6 +54,7 @@ impl Default for PullConfig {
             proxy: Proxy::Environment,
             system_authorities: true,
             authorities: Vec::new(),
+            #[cfg(feature = "http")]
             https_identity: None,
             coaps_identity: None,
             credentials: None,
@@ -94,44 +95,6 @@ impl fmt::Debug for Proxy {
             Self::Direct => "Direct",
             Self::At(_) => "At(..)",
         })
-    }
-}
-
-/// A certificate for https, with its key.
-#[derive(Clone)]
-pub struct HttpsIdentity(pub(super) ClientCert);
-
-impl HttpsIdentity {
-    /// A chain of certificates in PEM, the client's own first, and its private key in PEM (PKCS #1, PKCS #8 or SEC 1).
-    ///
-    /// # Errors
-    /// [`Cause::Configuration`] when one of them cannot be read, or the key cannot be used with the certificate.
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Cause> {
-        let wrong = |error: ureq::Error| Cause::Configuration(error.to_string());
-        let certificates = parse_pem(chain).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-            Ok(_) => None,
-            Err(error) => Some(Err(wrong(error))),
-        });
-        let chain: Vec<Certificate<'static>> = certificates.collect::<Result<_, _>>()?;
-        let key = PrivateKey::from_pem(key).map_err(wrong)?;
-        check(&chain, &key)?;
-        Ok(Self(ClientCert::new_with_certs(&chain, key)))
-    }
-}
-
-/// What cannot be used is found out when it is configured, not when it is needed.
-fn check(chain: &[Certificate<'static>], key: &PrivateKey<'static>) -> Result<(), Cause> {
-    let wrong = |error: &dyn fmt::Display| Cause::Configuration(error.to_string());
-    let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
-    let key = PrivateKeyDer::try_from(key.der()).map_err(|error| wrong(&error))?.clone_key();
-    let provider = rustls::crypto::ring::default_provider();
-    CertifiedKey::from_der(chain, key, &provider).map(drop).map_err(|error| wrong(&error))
-}
-
-impl fmt::Debug for HttpsIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HttpsIdentity(..)")
     }
 }
 

@@ -20,8 +20,12 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// All that packages can be fetched by.
-    pub const ALL: [Self; 4] = [Self::Coap, Self::Coaps, Self::Http, Self::Https];
+    /// All that packages can be fetched by: http and https with the feature `http`.
+    #[cfg(feature = "http")]
+    pub const ALL: &[Self] = &[Self::Coap, Self::Coaps, Self::Http, Self::Https];
+    /// All that packages can be fetched by: http and https with the feature `http`.
+    #[cfg(not(feature = "http"))]
+    pub const ALL: &[Self] = &[Self::Coap, Self::Coaps];
 
     /// As a URI begins.
     #[must_use]
@@ -42,8 +46,8 @@ impl Scheme {
 /// ```
 /// use lapwing::transfer::{Scheme, Uri};
 ///
-/// let uri: Uri = "https://user:secret@files.example/image?token=1".parse()?;
-/// assert_eq!((uri.scheme(), uri.to_string().as_str()), (Scheme::Https, "https://files.example/image"));
+/// let uri: Uri = "coaps://files.example/image?token=1".parse()?;
+/// assert_eq!((uri.scheme(), uri.to_string().as_str()), (Scheme::Coaps, "coaps://files.example/image"));
 /// # Ok::<(), lapwing::transfer::Cause>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -77,6 +81,23 @@ impl Uri {
         self.login.as_ref()
     }
 
+    /// The segments of the path, decoded (RFC 7252 section 6.4).
+    pub(super) fn segments(&self) -> Result<Vec<String>, Cause> {
+        match self.path.as_str() {
+            "/" => Ok(Vec::new()),
+            path => path.split('/').skip(1).map(option).collect(),
+        }
+    }
+
+    /// The arguments of the query, decoded (RFC 7252 section 6.4).
+    pub(super) fn arguments(&self) -> Result<Vec<String>, Cause> {
+        self.query.iter().flat_map(|query| query.split('&')).map(option).collect()
+    }
+}
+
+/// What HTTP needs to know.
+#[cfg(feature = "http")]
+impl Uri {
     /// What is asked for over HTTP: without user, password and fragment.
     pub(super) fn request(&self) -> String {
         match &self.query {
@@ -103,19 +124,6 @@ impl Uri {
     /// Whether both are of the same server, as far as their texts tell.
     pub(super) fn same_origin(&self, other: &Uri) -> bool {
         self.scheme == other.scheme && self.authority.eq_ignore_ascii_case(&other.authority)
-    }
-
-    /// The segments of the path, decoded (RFC 7252 section 6.4).
-    pub(super) fn segments(&self) -> Result<Vec<String>, Cause> {
-        match self.path.as_str() {
-            "/" => Ok(Vec::new()),
-            path => path.split('/').skip(1).map(option).collect(),
-        }
-    }
-
-    /// The arguments of the query, decoded (RFC 7252 section 6.4).
-    pub(super) fn arguments(&self) -> Result<Vec<String>, Cause> {
-        self.query.iter().flat_map(|query| query.split('&')).map(option).collect()
     }
 }
 
@@ -172,13 +180,8 @@ impl FromStr for Uri {
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(letters) {
             return Err(Cause::Malformed("there is no scheme"));
         }
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "coap" => Scheme::Coap,
-            "coaps" => Scheme::Coaps,
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            other => return Err(Cause::Scheme(other.to_owned())),
-        };
+        let known = Scheme::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(scheme));
+        let scheme = *known.ok_or_else(|| Cause::Scheme(scheme.to_ascii_lowercase()))?;
         let rest = rest.strip_prefix("//").ok_or(Cause::Malformed("there is no host"))?;
         let coap = matches!(scheme, Scheme::Coap | Scheme::Coaps);
         let (rest, fragment) = split(rest, '#');
@@ -235,12 +238,18 @@ mod tests {
         assert_eq!(uri.arguments().unwrap(), ["x=1", "y&"]);
         let uri: Uri = "COAPS://host".parse().unwrap();
         assert_eq!((uri.scheme(), uri.server().port(), uri.segments().unwrap().len()), (Scheme::Coaps, 5684, 0));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_uri_of_http_has_a_user_and_a_fragment() {
         let uri: Uri = "http://me:p%40ss@host:8080/a?b#c".parse().unwrap();
         assert_eq!(uri.request(), "http://host:8080/a?b");
         assert_eq!(uri.login(), Some(&Login::new("me", "p@ss")));
         assert_eq!(format!("{uri} {uri:?}"), "http://host:8080/a Uri(http://host:8080/a)");
     }
 
+    #[cfg(feature = "http")]
     #[test]
     fn follows_where_a_server_sends() {
         let from: Uri = "http://host:80/a/b?c".parse().unwrap();
@@ -265,26 +274,28 @@ mod tests {
         for text in ["ftp://host/a", "coap+tcp://host/a", "file:///etc/passwd", "mailto:somebody"] {
             assert!(matches!(text.parse::<Uri>(), Err(Cause::Scheme(_))), "{text}");
         }
+        #[cfg(not(feature = "http"))]
+        assert!(matches!("http://host/a".parse::<Uri>(), Err(Cause::Scheme(_))));
         let long = format!("coap://host/{}", "a".repeat(256));
         for text in [
             "",
             "host/a",
             "://host",
-            "1http://host",
-            "http:/host",
-            "http://",
-            "http:///a",
-            "http://host:x/",
-            "http://a b/",
-            "http://host:99999/",
-            "http://[::1/",
+            "1coap://host",
+            "coap:/host",
+            "coap://",
+            "coap:///a",
+            "coap://host:x/",
+            "coap://a b/",
+            "coap://host:99999/",
+            "coap://[::1/",
             "coap://host/%4",
             "coap://host/%zz",
             "coap://host/%ff",
             "coap://host/#a",
             "coap://user@host/",
-            "http://\u{e9}/",
-            "http://host/\r\nX-Header: 1",
+            "coap://\u{e9}/",
+            "coap://host/\r\nX-Header: 1",
             &long,
         ] {
             assert!(matches!(text.parse::<Uri>(), Err(Cause::Malformed(_))), "{text}");

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lapwing::ObjectLink;
 use lapwing::definitions::software_management::V1_0;
-use lapwing::objects::software::{Failure, Instance, OpenError, OperationalState, Software, State, Task, UpdateResult};
+use lapwing::objects::software::{Failure, Instance, OpenError, OperationalState, Software, UpdateResult};
+#[cfg(feature = "http")]
+use lapwing::objects::software::{State, Task};
 use lapwing::transfer::Cause;
 use lapwing_coap::ContentFormat;
 use lapwing_coap::wire::{Code, option};
@@ -79,6 +81,7 @@ async fn a_pushed_package_goes_through_every_state_and_each_is_notified() {
     assert_eq!((scene.read("/9/0/0").await.as_str(), scene.read("/9/0/1").await.as_str()), ("kettle", "Some(7)"));
 }
 
+#[cfg(feature = "http")]
 #[tokio::test(start_paused = true)]
 async fn a_package_is_fetched_as_the_user_that_the_server_names() {
     let (disk, machine) = world();
@@ -100,6 +103,7 @@ async fn a_package_is_fetched_as_the_user_that_the_server_names() {
     }
 }
 
+#[cfg(feature = "http")]
 #[tokio::test(start_paused = true)]
 async fn one_write_of_the_instance_says_where_from_and_as_whom() {
     let (disk, machine) = world();
@@ -193,6 +197,7 @@ async fn a_pull_goes_on_after_a_restart_with_the_same_login() {
     assert!(from.parse::<u32>().unwrap() >= 64, "{from}");
 }
 
+#[cfg(feature = "http")]
 #[tokio::test(start_paused = true)]
 async fn the_application_sees_what_servers_see_and_no_secrets() {
     let (disk, machine) = world();

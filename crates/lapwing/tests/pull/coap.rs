@@ -10,8 +10,8 @@ use lapwing::transfer::{Cause, Credentials, Loan, Part, PullConfig, Puller, Rest
 use lapwing_coap::Code;
 use lapwing_dtls::ServerConfig;
 use lapwing_dtls::credentials::ClientTrust;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::common::coap_server::{File, Trouble, serve, serve_at, serve_secure};
 use super::common::{Got, all, body, config};

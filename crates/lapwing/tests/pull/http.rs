@@ -265,12 +265,16 @@ async fn a_change_of_the_network_is_not_waited_out() {
     });
     let mut config = config();
     config.read_timeout = Duration::from_secs(100);
-    let mut pull = Puller::new(config).pull(server.uri("/").parse().unwrap(), None, None);
+    let puller = Puller::new(config);
+    let mut pull = puller.pull(server.uri("/").parse().unwrap(), None, None);
     let mut got = Got::default();
     got.pull(&mut pull, 20_000).await.unwrap();
-    pull.network_changed();
     let began = Instant::now();
-    got.pull(&mut pull, usize::MAX).await.unwrap();
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        puller.network_changed();
+    };
+    tokio::join!(got.pull(&mut pull, usize::MAX), change).0.unwrap();
     assert!(began.elapsed() < Duration::from_secs(4));
     assert!(got.body == file.body);
     assert_eq!((got.restarts, file.given()), (vec![], 50_001));

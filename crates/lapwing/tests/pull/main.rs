@@ -2,6 +2,9 @@
 
 mod coap;
 mod common;
+#[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
 mod https;
+#[cfg(feature = "http")]
 mod lies;

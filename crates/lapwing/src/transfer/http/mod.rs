@@ -2,6 +2,7 @@
 
 mod answer;
 mod client;
+mod identity;
 
 use std::io::{self, Read};
 
@@ -10,6 +11,7 @@ use ureq::http::{HeaderMap, HeaderName, Response, header};
 use ureq::{Agent, Body};
 
 pub(super) use client::Client;
+pub use identity::HttpsIdentity;
 
 use super::pull::{Head, Part, Restart, Step};
 use super::{Cause, Login, Proxy, PullConfig, Scheme, Uri};

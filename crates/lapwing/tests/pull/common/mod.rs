@@ -1,4 +1,5 @@
 pub(crate) mod coap_server;
+#[cfg(feature = "http")]
 pub(crate) mod http_server;
 
 use std::time::Duration;
@@ -70,8 +71,10 @@ pub(crate) fn body(length: usize, seed: u32) -> Vec<u8> {
 }
 
 /// A few numbers from a seed (xorshift).
+#[cfg(feature = "http")]
 pub(crate) struct Dice(pub(crate) u64);
 
+#[cfg(feature = "http")]
 impl Dice {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
