@@ -1,7 +1,7 @@
 //! `packaging/ig60/ig60_fw_update.sh`, which the predecessor's servers and users know, with the real SWUpdate and a U-Boot environment.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bed::updater::{Image, Machine, OLD, Swupdate};
@@ -79,6 +79,34 @@ fn whatever_fails_leaves_the_booted_side_and_bootside() {
     }
     assert_eq!(machine.next(), "A");
     assert_eq!(machine.side("A", OLD.len()), OLD);
+}
+
+/// A signed image whose content was changed on its way, with more files in it, which nobody has to sign: they are called this.
+fn with_names(machine: &Swupdate, names: &[&str]) -> PathBuf {
+    let image = machine.image(Image::Damaged, &b"a new system".repeat(100));
+    let folder = image.parent().unwrap();
+    let mut packed = "sw-description\0sw-description.sig\0stop.sh\0".to_owned();
+    for name in names {
+        fs::write(folder.join(name), b"").unwrap();
+        packed += &format!("{name}\0");
+    }
+    fs::write(folder.join("names"), packed + "system\0").unwrap();
+    let pack =
+        Command::new("sh").args(["-c", "cpio -0 -o -H crc --quiet <names >image.swu"]).current_dir(folder).status();
+    assert!(pack.unwrap().success());
+    image
+}
+
+#[test]
+fn an_image_is_not_believed_that_calls_itself_installed() {
+    let machine = machine();
+    let image = with_names(&machine, &["SWUPDATE successful !", "a\n[INFO ] : SWUPDATE successful !"]);
+    let output = run(&machine, &image);
+    let said = said(&output);
+    assert!(said.contains("\n[INFO ] : SWUPDATE successful !\n"), "it was told, as if it were so: {said}");
+    assert_eq!(output.status.code(), FAILURE, "{said}");
+    assert!(said.contains("swupdate has failed with exit code 1: side A stays"), "{said}");
+    assert_eq!(machine.next(), "A");
 }
 
 #[test]
