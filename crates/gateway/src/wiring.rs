@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lapwing::definitions::{connectivity_monitoring, device, firmware_update, software_management};
+use lapwing::driver::FileSystem;
 use lapwing::objects::firmware::Firmware;
 use lapwing::objects::software::{Instance, OpenError, Software, running_executable};
-use lapwing::store::StoreError;
+use lapwing::store::{Store, StoreError};
 use lapwing::transfer::{Accounts, Puller};
 use tokio::sync::{Notify, watch};
 
@@ -127,6 +128,7 @@ pub fn firmware(
         confirm: config.confirm,
         progress: progress.clone(),
         trial: config.go_back_after.map(|within| Trial { within, reached }),
+        store: Store::open(FileSystem, &folder)?,
     };
     let definition = match version {
         Version::V1_0 => &firmware_update::V1_0,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapwing::objects::firmware::{BoxFuture, Confirmation, Failure, Installed, Installer, Package, Update};
+use lapwing::store::Store;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -29,7 +30,14 @@ pub struct Installation {
     pub progress: InstallProgress,
     /// Where new firmware has to prove itself, beyond that it runs.
     pub trial: Option<Trial>,
+    /// Where it is kept what ran when an installation began: nobody else may have a record of the name `before` in it.
+    pub store: Store,
 }
+
+/// The name of the record of what ran when an installation began, and the version of its layout: the update's number, then as [`Before`] is
+/// remembered.
+const BEFORE: &str = "before";
+const LAYOUT: u16 = 1;
 
 /// New firmware is on trial until a server has been reached with it.
 #[derive(Debug)]
@@ -121,22 +129,44 @@ impl Installation {
         Installed::AfterReboot(Before { side, ..before }.to_bytes())
     }
 
+    /// What an installer does may reboot the machine, and then it is too late to ask what ran: it is on the disk before it begins.
+    fn remember(&self, number: u64, before: &Before) -> Result<(), Failure> {
+        let content = [&number.to_be_bytes()[..], &before.to_bytes()].concat();
+        let saved = self.store.save(BEFORE, LAYOUT, &content);
+        saved.map_err(|error| Failure::new(format!("what runs cannot be noted, so that nothing is installed: {error}")))
+    }
+
+    /// What ran when the installation of this number began.
+    fn remembered(&self, number: u64) -> Option<Before> {
+        let record = self.store.load(BEFORE).ok().flatten().filter(|record| record.version == LAYOUT)?;
+        let (its, before) = record.content.split_first_chunk()?;
+        (u64::from_be_bytes(*its) == number).then(|| Before::from_bytes(before))
+    }
+
     /// An installation has ended well whose end nobody saw: the machine may have been rebooted since.
     async fn resumed(&self, number: u64) -> Result<Installed, Failure> {
-        let before = self.before().await?;
+        let before = self.before().await?.map(|now| self.remembered(number).unwrap_or(now));
         let installed = self.installed(number, before).await;
-        if let Installed::AfterReboot(memory) = &installed
-            && let Before { side: Some(side), .. } = Before::from_bytes(memory)
-            && self.running().await?.as_ref() == Some(&side)
-        {
-            // It was written to while another one ran.
-            return match self.tried().await {
-                Confirmation::Running => Ok(Installed::Done),
-                Confirmation::Failed(failure) => Err(failure),
-                Confirmation::Pending => Ok(installed),
-            };
+        let Installed::AfterReboot(memory) = &installed else { return Ok(installed) };
+        match self.compare(memory).await {
+            Confirmation::Running => Ok(Installed::Done),
+            Confirmation::Failed(failure) => Err(failure),
+            // It was not, or what ran before is to be booted again.
+            Confirmation::Pending => Ok(installed),
         }
-        Ok(installed)
+    }
+
+    /// The installer knows nothing of an installation that may have been begun: so it is where that reboots the machine as its last step. Then
+    /// what runs now tells, where it is another version; that the same one runs tells nothing.
+    async fn unseen(&self, number: u64) -> Option<Result<Installed, Failure>> {
+        let before = self.remembered(number).filter(|_| self.confirm == Confirm::Reboot)?;
+        // Where sides are known, the installer has compared them.
+        let by_version = self.updater.installed(number).await.is_ok_and(|side| side.is_none());
+        if !by_version || self.boot().await.ok()? == before.boot {
+            return None;
+        }
+        let (old, now) = (before.version.clone()?, self.version().await.ok()??);
+        if now == old { None } else { Some(self.resumed(number).await) }
     }
 
     /// The side that runs; whoever knows is given the time to start.
@@ -220,6 +250,9 @@ impl Installer for Installation {
         Box::pin(async {
             self.progress.lock().take();
             let before = self.before().await?;
+            if let Some(before) = &before {
+                self.remember(update.number, before)?;
+            }
             self.updater.install(update.number, &update.image).await?;
             Ok(self.installed(update.number, before).await)
         })
@@ -227,11 +260,11 @@ impl Installer for Installation {
 
     fn resume<'a>(&'a self, update: &'a Update) -> BoxFuture<'a, Option<Result<Installed, Failure>>> {
         Box::pin(async {
-            let ended = self.updater.resume(update.number).await?;
-            Some(match ended {
-                Ok(()) => self.resumed(update.number).await,
-                Err(failure) => Err(failure),
-            })
+            match self.updater.resume(update.number).await {
+                Some(Ok(())) => Some(self.resumed(update.number).await),
+                Some(Err(failure)) => Some(Err(failure)),
+                None => self.unseen(update.number).await,
+            }
         })
     }
 

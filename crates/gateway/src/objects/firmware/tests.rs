@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use lapwing::driver::FileSystem;
 use lapwing::objects::firmware::UpdateResult;
 
 use super::*;
@@ -13,6 +14,8 @@ struct Machine {
     side: Mutex<Option<&'static str>>,
     version: Mutex<Option<&'static str>>,
     ended: Result<(), Failure>,
+    /// Of the agent's state.
+    folder: Mutex<Option<tempfile::TempDir>>,
     /// What it was told, in order.
     told: Mutex<Vec<&'static str>>,
 }
@@ -77,6 +80,13 @@ impl Machine {
         std::mem::take(&mut self.told.lock().unwrap())
     }
 
+    /// An installation begins, whose end nobody sees.
+    async fn begins(&self, installation: &Installation, number: u64) {
+        let before = installation.before().await.unwrap().unwrap();
+        installation.remember(number, &before).unwrap();
+        self.install(number, Path::new("image")).await.unwrap();
+    }
+
     fn reboot_into(&self, boot: &'static str, side: Option<&'static str>) {
         *self.boot.lock().unwrap() = boot;
         *self.side.lock().unwrap() = side;
@@ -89,11 +99,15 @@ fn installation(confirm: Confirm, side: Option<&'static str>) -> (Installation, 
         side: Mutex::new(side),
         version: Mutex::new(Some("old")),
         ended: Ok(()),
+        folder: Mutex::default(),
         told: Mutex::default(),
     });
     let (updater, supervisor, host) = (machine.clone(), machine.clone(), machine.clone());
     let progress = InstallProgress::default();
-    (Installation { inspector: None, updater, supervisor, host, confirm, progress, trial: None }, machine)
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(FileSystem, folder.path()).unwrap();
+    machine.folder.lock().unwrap().replace(folder);
+    (Installation { inspector: None, updater, supervisor, host, confirm, progress, trial: None, store }, machine)
 }
 
 /// What is remembered after an installation that takes a reboot.
@@ -157,10 +171,39 @@ async fn after_a_reboot_the_side_must_run_that_was_installed_to_whatever_its_ver
 #[tokio::test]
 async fn an_end_that_nobody_saw_takes_no_reboot_where_the_new_side_runs_already() {
     let (installation, machine) = installation(Confirm::Reboot, Some("A"));
+    machine.begins(&installation, 1).await;
     assert!(matches!(installation.resumed(1).await, Ok(Installed::AfterReboot(_))));
     machine.reboot_into("second", Some("B"));
     assert_eq!(installation.resumed(1).await, Ok(Installed::Done));
     assert_eq!(machine.told(), ["good"]);
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_before_the_reboot_is_judged_by_what_ran_when_it_began() {
+    let (installation, machine) = installation(Confirm::Reboot, None);
+    machine.begins(&installation, 1).await;
+    machine.reboot_into("second", None);
+    assert_eq!(installation.resumed(1).await, Ok(Installed::Done), "without another reboot");
+    assert_eq!(machine.told(), ["good"]);
+    *machine.version.lock().unwrap() = Some("old");
+    let failure = installation.resumed(1).await.unwrap_err();
+    assert_eq!(failure.reason, "after the reboot old runs, as before");
+}
+
+#[tokio::test]
+async fn of_an_installer_that_reboots_and_leaves_no_word_the_version_tells() {
+    let (installation, machine) = installation(Confirm::Reboot, None);
+    // Of the number 2 this machine's updater knows nothing.
+    machine.begins(&installation, 2).await;
+    assert_eq!(installation.unseen(2).await, None, "it was ended, and nothing was rebooted");
+    machine.reboot_into("second", None);
+    assert_eq!(installation.unseen(3).await, None, "that is another one");
+    assert_eq!(installation.unseen(2).await, Some(Ok(Installed::Done)));
+    assert_eq!(machine.told(), ["good"]);
+    for runs in [Some("old"), None] {
+        *machine.version.lock().unwrap() = runs;
+        assert_eq!(installation.unseen(2).await, None, "{runs:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
