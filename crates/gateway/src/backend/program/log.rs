@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// Longer lines are said in pieces.
 const LINE: usize = 1024;
 const CHUNK: usize = 4096;
+/// So many bytes are read at once, however many there are: who reads has other work to do.
+const TURN: u64 = 1 << 16;
 
 /// What a program has written to a file, said line by line as it grows.
 pub(super) struct Log {
@@ -21,11 +23,13 @@ impl Log {
         Self { path, who: who.to_owned(), offset: 0, line: Vec::new() }
     }
 
-    /// Says the lines that have come.
-    pub(super) fn say(&mut self) {
+    /// Says the lines that have come, and whether there may be more.
+    pub(super) fn say(&mut self) -> bool {
+        let before = self.offset;
         for line in self.lines().unwrap_or_default() {
             tracing::info!("{}: {line}", self.who);
         }
+        self.offset - before >= TURN
     }
 
     /// Says what has no line break behind it.
@@ -37,9 +41,9 @@ impl Log {
 
     fn lines(&mut self) -> io::Result<Vec<String>> {
         let file = File::open(&self.path)?;
-        let (mut lines, mut chunk) = (Vec::new(), [0; CHUNK]);
+        let (mut lines, mut chunk, end) = (Vec::new(), [0; CHUNK], self.offset + TURN);
         loop {
-            let length = file.read_at(&mut chunk, self.offset)?;
+            let length = if self.offset < end { file.read_at(&mut chunk, self.offset)? } else { 0 };
             if length == 0 {
                 return Ok(lines);
             }
@@ -85,5 +89,23 @@ mod tests {
         fs::write(&path, vec![b'x'; 5000]).unwrap();
         let lines = Log::new(path, "who").lines().unwrap();
         assert_eq!((lines.len(), lines[0].len()), (4, LINE));
+    }
+
+    #[test]
+    fn a_flood_is_said_a_part_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let flood = "a line of it\n".repeat(100_000);
+        fs::write(&path, &flood).unwrap();
+        let (mut log, mut lines, mut turns) = (Log::new(path, "who"), 0, 0);
+        loop {
+            let said = log.lines().unwrap().len();
+            if said == 0 {
+                break;
+            }
+            assert!(said < 10_000, "{said} at once");
+            (lines, turns) = (lines + said, turns + 1);
+        }
+        assert_eq!(lines, 100_000, "in {turns} turns");
     }
 }

@@ -14,11 +14,23 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use self::log::Log;
 
-/// Runs a program and keeps its exit code, whatever becomes of the agent. `mv` within a folder is whole or has not happened.
-const WRAPPER: &str = r#"status=$1; shift; "$@"; code=$?; echo $code >"$status.new" && mv "$status.new" "$status""#;
+/// Runs a program and keeps its exit code, whatever becomes of the agent. `mv` within a folder is whole or has not happened. Of what the program
+/// says, so many pieces are kept, each of 512 bytes at most, and the rest is read all the same: neither does it
+/// fill the disk, nor the program wait.
+const WRAPPER: &str = r#"status=$1; kept=$2; shift 2
+{ "$@"; code=$?; echo $code >"$status.new" && mv "$status.new" "$status"; } 2>&1 | {
+    dd bs=512 count="$kept" 2>/dev/null
+    [ "$(dd bs=1 count=1 2>/dev/null | wc -c)" -eq 0 ] || echo "(it says more, which is not kept)"
+    cat >/dev/null
+}"#;
+/// So many pieces of what a program says are kept, which are 8 MiB at most.
+const KEPT: u32 = 1 << 14;
+/// So long it takes at most until what a program has said at its end is in the file.
+const WRITTEN: Duration = Duration::from_secs(2);
 /// systemd has started this machine where this is there.
 const SYSTEMD: &str = "/run/systemd/system";
 /// So often it is looked what the program says, and whether it has ended.
@@ -107,7 +119,7 @@ impl Runs {
         let wrapped = ["/bin/sh", "-c", WRAPPER, "lapwing-run"].map(str::to_owned);
         let mut words = self.scope.prefix(&self.name, number).into_iter().chain(wrapped);
         let mut started = Command::new(words.next().unwrap_or_default());
-        started.args(words).arg(run.status()).args(command).args(link);
+        started.args(words).arg(run.status()).arg(KEPT.to_string()).args(command).args(link);
         started.stdin(Stdio::from(lock)).stdout(log.try_clone()?).stderr(log).process_group(0);
         // Tokio waits for the child after this is dropped; its exit code is read from the file, as it is after a restart.
         drop(started.spawn()?);
@@ -140,17 +152,25 @@ impl Run {
         loop {
             let ended = !self.is_running();
             log.say();
-            if let Ok(status) = fs::read_to_string(self.status()) {
-                // What it has written last came before the status.
-                log.say();
+            let status = fs::read_to_string(self.status()).ok();
+            if status.is_some() || ended {
+                self.written().await;
+                while log.say() {
+                    // There is other work to do than to repeat what somebody says without end.
+                    tokio::task::yield_now().await;
+                }
                 log.finish();
-                return status.trim().parse().ok();
-            }
-            if ended {
-                log.finish();
-                return None;
+                return status?.trim().parse().ok();
             }
             tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until all is written that it has said, unless what it has left behind goes on.
+    async fn written(&self) {
+        let deadline = Instant::now() + WRITTEN;
+        while self.is_running() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK / 10).await;
         }
     }
 

@@ -135,3 +135,35 @@ async fn what_was_begun_is_followed_to_its_end_by_whoever_comes_after() {
     assert_eq!(second.resume(8).await, None, "nothing is known of another one");
     assert_eq!(bench.text("calls"), "call\n");
 }
+
+#[tokio::test]
+async fn what_a_program_says_without_end_fills_no_disk_and_holds_nobody_up() {
+    let bench = Bench::new();
+    // 64 MiB in lines, and what it says at last.
+    let script = bench
+        .script("echo begin; yes 'the same again' | head -c 67108864; echo 'that was it' >&2; exit 5", ExitCode::Ig60);
+    let failure = bench.install(&script).await.unwrap_err();
+    assert_eq!(failure.result, UpdateResult::Integrity, "it comes to its end: {failure}");
+    let log = fs::read(bench.path("runs/7/log")).unwrap();
+    assert!(log.len() < 9 << 20, "{} bytes", log.len());
+    assert!(log.starts_with(b"begin\nthe same again\n"));
+    assert!(log.ends_with(b"(it says more, which is not kept)\n"));
+}
+
+#[tokio::test]
+async fn a_program_that_leaves_others_behind_has_ended_when_it_has() {
+    let bench = Bench::new();
+    let pids = bench.path("pids");
+    // It holds on to whatever the program had.
+    let text = format!("( trap '' HUP; exec sleep 600 <&0 ) & echo $! >> '{}'; echo done; exit 0", pids.display());
+    let script = bench.script(&text, ExitCode::Posix);
+    let began = Instant::now();
+    assert_eq!(bench.install(&script).await, Ok(()));
+    assert!(began.elapsed() < Duration::from_secs(60));
+    assert!(bench.text("runs/7/log").contains("done"));
+    // The next one takes no notice of it.
+    assert_eq!(script.install(8, &bench.path("image")).await, Ok(()));
+    for left in bench.text("pids").lines() {
+        assert!(std::process::Command::new("kill").arg(left).status().unwrap().success(), "it was left alone");
+    }
+}
