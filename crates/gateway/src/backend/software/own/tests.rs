@@ -68,6 +68,17 @@ async fn an_activation_is_over_when_the_agent_has_come_to_stay() {
 }
 
 #[tokio::test]
+async fn an_activation_has_not_failed_because_the_process_ends() {
+    let bench = Bench::new();
+    let (own, _, stays) = own(&bench);
+    let release = own.verify(&bench.pack("", &[(NAME, b"new")])).await.unwrap();
+    let activate = job(Task::Activate, 2, &release, None);
+    drop(stays);
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(50), own.resume(&activate)).await;
+    assert!(waited.is_err(), "{waited:?}");
+}
+
+#[tokio::test]
 async fn an_executable_of_another_machine_is_refused() {
     let bench = Bench::new();
     let (own, _, _) = own(&bench);
