@@ -5,13 +5,18 @@
 //! (5). What it writes to standard error goes to the log.
 
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
+use std::time::Duration;
 
 use lapwing::objects::firmware::{Failure, Package, UpdateResult};
 use tokio::process::Command;
 
+use super::command;
 use super::program::stated;
 use crate::platform::{BoxFuture, Inspector};
+
+/// So long a program may look at an image.
+pub(super) const LOOK: Duration = Duration::from_secs(3600);
 
 /// Inspects by a program.
 #[derive(Debug, Clone)]
@@ -30,9 +35,7 @@ impl Check {
     }
 
     async fn run(&self, image: &Path) -> Result<Output, Failure> {
-        let mut program = Command::new(&self.command[0]);
-        program.args(&self.command[1..]).arg(image).stdin(Stdio::null()).kill_on_drop(true);
-        let ended = program.output().await;
+        let ended = command::output(Command::new(&self.command[0]).args(&self.command[1..]).arg(image), LOOK).await;
         ended.map_err(|error| Failure::new(format!("{}: {error}", self.command.join(" "))))
     }
 

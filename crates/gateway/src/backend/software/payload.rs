@@ -31,13 +31,28 @@ impl Payload {
         folder: &Path,
         look: impl FnOnce(&Path) -> Result<T, Failure>,
     ) -> Result<(Release, T), Failure> {
+        let (release, path) = self.lay_out(package, folder)?;
+        let found = look(&path);
+        self.clear(&path)?;
+        Ok((release, found?))
+    }
+
+    /// What is known of a package, and where its file is to be looked at: a copy in `folder` where it was packed, which is to be
+    /// [cleared](Self::clear) away then. Blocks.
+    pub(super) fn lay_out(&self, package: &Package, folder: &Path) -> Result<(Release, PathBuf), Failure> {
         let mut release = package.release();
-        let Self::Packed(format) = self else { return Ok((release, look(&package.path)?)) };
+        let Self::Packed(format) = self else { return Ok((release, package.path.clone())) };
         let (path, named) = unpack(format, &package.path, folder)?;
         (release.name, release.version) = named;
-        let found = look(&path);
-        std::fs::remove_file(&path).map_err(|error| failed(path.display(), error))?;
-        Ok((release, found?))
+        Ok((release, path))
+    }
+
+    /// Removes what was laid out there.
+    pub(super) fn clear(&self, path: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Bare => Ok(()),
+            Self::Packed(_) => std::fs::remove_file(path).map_err(|error| failed(path.display(), error)),
+        }
     }
 
     /// The file to install from, which is a copy in `folder` where it was packed. Blocks.

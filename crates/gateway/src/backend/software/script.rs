@@ -6,13 +6,17 @@
 //! if it has failed.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+use std::time::Duration;
 
 use lapwing::objects::software::{
     BoxFuture, Failure, Job, Manager, OperationalState, Package, Release, Task, UpdateResult,
 };
 
+use tokio::process::Command;
+
 use super::super::program::{Run, Runs, stated};
+use super::super::{check, command};
 use super::payload::Payload;
 use super::{blocking, failed};
 
@@ -27,6 +31,8 @@ pub struct Script {
     folder: PathBuf,
     runs: Runs,
     purges: bool,
+    /// So long the program may look at a package.
+    look: Duration,
 }
 
 impl Script {
@@ -38,7 +44,7 @@ impl Script {
         assert!(!command.is_empty(), "there is a program");
         let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let runs = Runs::new(folder.join("runs"), format!("software-{name}"));
-        Self { command, payload, folder, runs, purges }
+        Self { command, payload, folder, runs, purges, look: check::LOOK }
     }
 
     fn words(&self, verb: &str) -> Vec<String> {
@@ -82,10 +88,12 @@ fn verb(task: Task) -> &'static str {
     }
 }
 
-fn run(command: &[String], file: Option<&Path>) -> Result<Output, Failure> {
-    let mut program = Command::new(&command[0]);
-    let output = program.args(&command[1..]).args(file).stdin(Stdio::null()).output();
-    output.map_err(|error| failed(command.join(" "), error))
+/// How long a program may take that is asked for its software's state: who reads that waits for it.
+const STATUS: Duration = Duration::from_secs(10);
+
+async fn run(words: &[String], file: Option<&Path>, time: Duration) -> Result<Output, Failure> {
+    let output = command::output(Command::new(&words[0]).args(&words[1..]).args(file), time).await;
+    output.map_err(|error| failed(words.join(" "), error))
 }
 
 /// What the program finds about a package.
@@ -105,16 +113,15 @@ fn judge(command: &[String], output: &Output) -> Result<(Option<String>, Option<
 impl Manager for Script {
     fn verify<'a>(&'a self, package: &'a Package) -> BoxFuture<'a, Result<Release, Failure>> {
         Box::pin(async {
-            let (command, payload) = (self.words("verify"), self.payload.clone());
-            let (package, folder) = (package.clone(), self.folder.clone());
-            blocking(move || {
-                let look = |file: &Path| judge(&command, &run(&command, Some(file))?);
-                let (mut release, (name, version)) = payload.inspect(&package, &folder, look)?;
-                release.name = name.or(release.name);
-                release.version = version.or(release.version);
-                Ok(release)
-            })
-            .await
+            let command = self.words("verify");
+            let (payload, package, folder) = (self.payload.clone(), package.clone(), self.folder.clone());
+            let (mut release, file) = blocking(move || payload.lay_out(&package, &folder)).await?;
+            let found = run(&command, Some(&file), self.look).await;
+            self.payload.clear(&file)?;
+            let (name, version) = judge(&command, &found?)?;
+            release.name = name.or(release.name);
+            release.version = version.or(release.version);
+            Ok(release)
         })
     }
 
@@ -134,8 +141,7 @@ impl Manager for Script {
 
     fn operational_state<'a>(&'a self, _: &'a Release) -> BoxFuture<'a, Option<OperationalState>> {
         Box::pin(async {
-            let command = self.words("status");
-            let output = blocking(move || run(&command, None)).await.ok()?;
+            let output = run(&self.words("status"), None, STATUS).await.ok()?;
             Some(match output.status.code()? {
                 0 => OperationalState::Running,
                 1 | 2 => OperationalState::Failed,

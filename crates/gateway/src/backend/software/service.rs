@@ -1,9 +1,16 @@
-use std::process::{Output, Stdio};
+use std::process::Output;
+use std::time::Duration;
 
 use lapwing::objects::software::{Failure, OperationalState};
 use tokio::process::Command;
 
+use super::super::command;
 use super::failed;
+
+/// How long systemd may take to say what a unit does: who reads that waits for it.
+const STATUS: Duration = Duration::from_secs(10);
+/// How long it may take to do what it is told, which units are given minutes for.
+const COMMAND: Duration = Duration::from_secs(3600);
 
 /// One unit of systemd, which does what it is told whatever becomes of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +63,7 @@ impl Service {
     }
 
     pub(super) async fn is_enabled(&self) -> Option<bool> {
-        let said = self.run(&["is-enabled", &self.unit]).await.ok()?.stdout;
+        let said = self.run(&["is-enabled", &self.unit], STATUS).await.ok()?.stdout;
         match String::from_utf8_lossy(&said).trim() {
             "enabled" | "static" | "alias" => Some(true),
             "" => None,
@@ -65,23 +72,23 @@ impl Service {
     }
 
     pub(super) async fn state(&self) -> Option<OperationalState> {
-        let said = self.run(&["show", "--property=ActiveState", "--value", &self.unit]).await.ok()?;
+        let said = self.run(&["show", "--property=ActiveState", "--value", &self.unit], STATUS).await.ok()?;
         state(String::from_utf8_lossy(&said.stdout).trim())
     }
 
     /// A command that has succeeded, or what it complained of.
     async fn command(&self, arguments: &[&str]) -> Result<(), Failure> {
         let what = || format!("{} {}", self.systemctl.join(" "), arguments.join(" "));
-        let output = self.run(arguments).await.map_err(|error| failed(what(), error))?;
+        let output = self.run(arguments, COMMAND).await.map_err(|error| failed(what(), error))?;
         if output.status.success() {
             return Ok(());
         }
         Err(failed(what(), format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim())))
     }
 
-    async fn run(&self, arguments: &[&str]) -> std::io::Result<Output> {
-        let mut command = Command::new(&self.systemctl[0]);
-        command.args(&self.systemctl[1..]).args(arguments).stdin(Stdio::null()).output().await
+    async fn run(&self, arguments: &[&str], time: Duration) -> std::io::Result<Output> {
+        let mut systemctl = Command::new(&self.systemctl[0]);
+        command::output(systemctl.args(&self.systemctl[1..]).args(arguments), time).await
     }
 }
 

@@ -105,3 +105,17 @@ async fn a_packed_file_is_what_the_program_gets() {
     let refused = script.verify(&bench.package("package")).await.unwrap_err();
     assert_eq!(refused.result, Some(UpdateResult::PackageType));
 }
+
+#[tokio::test]
+async fn a_program_that_does_not_end_refuses_a_package_and_knows_no_state() {
+    let bench = Bench::new();
+    let program = bench.program("program", "#!/bin/sh\nexec sleep 600\n").to_str().unwrap().to_owned();
+    let script = Script::new(vec![program], Payload::Bare, true, bench.path("own"));
+    let script = Script { look: Duration::from_secs(1), ..script };
+    fs::write(bench.path("package"), "a package").unwrap();
+    let package = bench.package("package");
+    let refused = script.verify(&package).await.unwrap_err();
+    assert!(refused.reason.contains("it has not ended in 1 s"), "{refused}");
+    tokio::time::pause();
+    assert_eq!(script.operational_state(&package.release()).await, None);
+}
