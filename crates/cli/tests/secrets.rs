@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::secrets::forms;
 use common::secure::{KEY, SecureServer};
-use common::{Running, lapwing};
+use common::{Running, eventually, lapwing};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -36,11 +36,14 @@ fn a_pre_shared_key_is_never_printed() {
     assert!(server.manage(&["read", "/0"]).failed(1).contains("4.0"), "object 0 is nobody's to read");
     agent.says("TRACE");
 
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&state), 0o700);
-    let files: Vec<_> = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(files.iter().any(|file| file.ends_with("association-1")), "{files:?}");
-    assert!(files.iter().all(|file| mode(file) == 0o600), "{files:?}");
+    let mode = |path: &Path| Some(fs::metadata(path).ok()?.permissions().mode() & 0o777);
+    assert_eq!(mode(&state), Some(0o700));
+    let list = || fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    // It is written beside the registration.
+    eventually(|| state.join("association-1").exists(), || format!("an association among {:?}", list()));
+    let files = list();
+    // One that is being written has another name until it is whole.
+    assert!(files.iter().filter_map(|file| mode(file)).all(|mode| mode == 0o600), "{files:?}");
 
     nothing_printed(KEY, [agent, server.process]);
 }
