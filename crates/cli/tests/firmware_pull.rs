@@ -99,4 +99,14 @@ fn an_account_lends_its_key_to_a_pull_from_its_server_after_a_restart_too() {
     agent.says(&format!("fetching {LENGTH} bytes from {uri}, of which "));
     agent.says(&format!("a package of {LENGTH} bytes has come"));
     assert!(fs::read(state.join("firmware/image")).unwrap() == package(3));
+    // The registration goes on beside the second session, over which the operator lets it fetch another one.
+    let registration = || server.clients()[0]["registrationId"].clone();
+    let held = registration();
+    server.manage(&["firmware", "cancel"]).text();
+    let other = server.folder.path().join("other");
+    fs::write(&other, package(4)).unwrap();
+    server.manage(&["firmware", "pull", other.to_str().unwrap(), "--scheme", "coaps"]).text();
+    assert!(fs::read(state.join("firmware/image")).unwrap() == package(4));
+    assert_eq!(registration(), held);
+    assert_eq!(agent.stderr().matches("gw registered at").count(), 1, "{}", agent.stderr());
 }

@@ -263,20 +263,18 @@ fn without_connection_id_another_address_needs_another_handshake_and_then_an_upd
 
     device.connect(&mut bench);
     assert_eq!(device.established.len(), 2);
-    // The new session takes over nothing that was under way. What cannot be cancelled at the client stays.
-    let cancel = bench.request(registration, Request::CancelObservation { path: path("/3441/0/120") });
-    assert_eq!(bench.answer(cancel), Err(RequestError::NotConnected));
-    assert_eq!(bench.server.observations("a").count(), 1);
-    assert_eq!(bench.answer(open), Err(RequestError::NotConnected));
+    // Until its Update the client may just be fetching something: its registration is still where it was.
     let early = bench.request(registration, read());
-    assert_eq!(bench.answer(early), Err(RequestError::NotConnected));
     let message = notification(&mut device, &token, 1);
     device.send(&mut bench, &message);
     assert_eq!(device.take().last().map(|answer| answer.kind), Some(MessageType::Rst));
     assert!(heard(&bench.events()).is_empty());
 
-    // After the Update it can be asked again, and its observation is asked for anew.
+    // With the Update all that was under way there is over. It can be asked again, and its observation is asked for anew.
     assert_eq!(device.update(&mut bench, registration), Code::CHANGED);
+    for request in [open, early] {
+        assert_eq!(bench.answer(request), Err(RequestError::NotConnected));
+    }
     assert_eq!(serve(&mut bench, &mut device), 1);
     assert_eq!(heard(&bench.events()), ["17"]);
     let id = bench.request(registration, read());
@@ -313,23 +311,25 @@ fn a_client_that_closes_its_session_stays_registered_and_may_come_back() {
     let registration = device.register(&mut bench, "a");
     let session = device.dtls.session().cloned();
     assert!(session.is_some());
+    observe(&mut bench, &mut device, registration);
     let observed = Request::Observe { path: path("/3441/0/110"), format: None };
     let id = bench.request(registration, observed.clone());
     device.dtls.close();
     device.pump(&mut bench);
     assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
-    assert_eq!(bench.server.observations("a").count(), 0, "it never was observed");
-    let id = bench.request(registration, observed);
-    assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
-    assert_eq!(bench.server.observations("a").count(), 0);
-    let id = bench.request(registration, read());
-    assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
+    assert_eq!(bench.server.observations("a").count(), 1, "it never was observed");
+    for request in [observed, read(), Request::CancelObservation { path: path("/3441/0/120") }] {
+        let id = bench.request(registration, request);
+        assert_eq!(bench.answer(id), Err(RequestError::NotConnected));
+    }
+    assert_eq!(bench.server.observations("a").count(), 1, "what cannot be cancelled at the client stays");
     device.address = port(40_002);
     device.dtls.connect(bench.now, session);
     device.pump(&mut bench);
     assert!(device.established.last().is_some_and(|established| established.resumed));
     assert_eq!(device.update(&mut bench, registration), Code::CHANGED);
     assert_eq!(bench.server.registration("a").map(|held| held.address), Some(port(40_002)));
+    assert_eq!(serve(&mut bench, &mut device), 1, "its observation is asked for anew");
 }
 
 /// RFC 9146 section 6: what answers a request that went to the old address shows nothing of the new one. Whoever sends a client's

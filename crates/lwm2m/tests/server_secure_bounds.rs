@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use lapwing_coap::wire::Code;
 use lapwing_dtls::{self as dtls, ClientConfig};
-use lapwing_lwm2m::server::{Channel, Remote, Request};
+use lapwing_lwm2m::server::{Channel, Request};
 use server_common::{
     Bench, address, seconds,
     secure::{Device, bench_with, psk},
@@ -118,19 +118,34 @@ fn a_flood_over_plain_coap_pushes_out_no_session() {
 }
 
 #[test]
-fn an_identity_has_one_session_however_often_it_shakes_hands() {
+fn an_identity_has_the_session_of_its_registration_and_one_more_however_often_it_shakes_hands() {
     let mut bench = bench_with(&["a"], |_| ());
     let mut device = Device::of(&mut bench, address(1), "a");
     let registration = device.register(&mut bench, "a");
-    let Some(Remote::Secure(_)) = bench.server.registration("a").map(|held| held.remote) else { panic!("secure") };
     let one = bench.server.secure_memory();
-    for number in 0..100 {
-        Device::of(&mut bench, stranger(number), "a");
+    let mut newest = Device::of(&mut bench, stranger(0), "a");
+    for number in 1..100 {
+        let mut newer = Device::of(&mut bench, stranger(number), "a");
+        newest.pump(&mut bench);
+        assert_eq!(newest.closed, [dtls::Closed::CloseNotify]);
         assert_eq!(bench.server.strangers(), 1);
+        std::mem::swap(&mut newest, &mut newer);
     }
     assert!(bench.server.secure_memory() < one + 8 * 1024, "{} bytes", bench.server.secure_memory() - one);
+    // A client that fetches something over another session is asked over the one that it has registered with.
     let id = bench.request(registration, Request::Discover { path: "/3".parse().expect("a path") });
-    assert!(bench.answer(id).is_err(), "it was told of a new session, and has not updated over it");
+    device.pump(&mut bench);
+    let [asked] = &device.take()[..] else { panic!("one request was expected") };
+    device.send(&mut bench, &asked.answer(Code::NOT_FOUND));
+    assert_eq!(bench.answer(id).map(|response| response.code), Ok(Code::NOT_FOUND));
+    // Its registration elsewhere, a session is of no more use: by an Update, and by a Register.
+    assert_eq!(newest.update(&mut bench, registration), Code::CHANGED);
+    device.pump(&mut bench);
+    assert_eq!((&device.closed[..], bench.server.strangers()), (&[dtls::Closed::CloseNotify][..], 0));
+    let mut last = Device::of(&mut bench, address(2), "a");
+    last.register(&mut bench, "a");
+    newest.pump(&mut bench);
+    assert_eq!((&newest.closed[..], bench.server.strangers()), (&[dtls::Closed::CloseNotify][..], 0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ import { size } from "./format.js";
 const WAYS = [
   ["push", "The server pushes it"],
   ["coap", "The gateway fetches it over CoAP"],
+  ["coaps", "The gateway fetches it over CoAP and DTLS"],
   ["http", "The gateway fetches it over HTTP"],
 ];
 
@@ -27,13 +28,13 @@ export class PackageForm {
   #way = h("select", { id: uniqueId("way") });
   element;
 
-  /** `paths` has those of the resources `package` and `uri`; `progress` hears how much of a file has reached the server, `sent` when all is under way. */
-  constructor({ endpoint, what, paths, progress, sent }) {
+  /** `secure` tells whether the gateway has credentials for this server; `paths` has those of the resources `package` and `uri`; `progress` hears how much of a file has reached the server, `sent` when all is under way. */
+  constructor({ endpoint, secure, what, paths, progress, sent }) {
     this.#endpoint = endpoint;
     this.#paths = paths;
     this.#progress = progress;
     this.#sent = sent;
-    fill(this.#way, WAYS.map(([way, text]) => h("option", { value: way }, text)));
+    fill(this.#way, WAYS.filter(([way]) => secure || way !== "coaps").map(([way, text]) => h("option", { value: way }, text)));
     const field = (label, input, hint) => h("div", { class: "field" }, h("label", { for: input.id }, label), input, hint ?? null);
     this.#fileField = field("File", this.#file);
     this.#hosted.addEventListener("change", () => this.#choose());

@@ -46,6 +46,7 @@ export class UpdateCard {
     const { package: pack, uri } = this.#kind.resources;
     this.#form = new PackageForm({
       endpoint,
+      secure: Boolean(model.gateways.get(endpoint)?.secure),
       what: this.#kind.what,
       paths: { package: this.#at(pack), uri: this.#at(uri) },
       progress: (sent, whole) => { this.#uploading = sent === null ? null : { sent, whole }; this.#draw(); },

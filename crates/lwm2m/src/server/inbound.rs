@@ -321,7 +321,9 @@ impl Server {
         tracing::info!(endpoint = %previous.endpoint, from = %previous.address, to = %next.address, "moved");
         self.endpoint.admit(next.remote, &previous.endpoint);
         self.restart_observations(&previous.endpoint, previous.remote);
-        self.endpoint.dismiss(previous.remote);
+        if self.endpoint.leave(previous.remote) {
+            self.fail_requests(previous.id, &RequestError::NotConnected);
+        }
     }
 
     fn restart_observations(&mut self, endpoint: &Arc<str>, remote: Remote) {
@@ -343,7 +345,11 @@ impl Server {
             self.abandon(registration.remote, request);
         }
         self.fail_requests(registration.id, &RequestError::RegistrationEnded);
-        self.endpoint.dismiss(registration.remote);
+        if why == Deregistration::Replaced {
+            self.endpoint.leave(registration.remote);
+        } else {
+            self.endpoint.dismiss(registration.remote);
+        }
         self.events.push_back(ServerEvent::Deregistered { registration, why });
         for (endpoint, path) in forgotten {
             self.events.push_back(ServerEvent::ObservationEnded { endpoint, path, why: ObservationEnd::Forgotten });

@@ -207,10 +207,11 @@ fn authority(
 ) -> Result<String, ApiError> {
     let listens = match scheme {
         "coap" => handle.coap_address(),
+        "coaps" => {
+            handle.coaps_address().ok_or_else(|| ApiError::invalid_request("this server does not listen for coaps"))?
+        }
         "http" => handle.hosting().http,
-        // A client that opens another session to fetch would lose the one that it is registered with: of each identity there is
-        // one session here.
-        _ => return Err(ApiError::invalid_request(format_args!("{scheme} is none of coap and http"))),
+        _ => return Err(ApiError::invalid_request(format_args!("{scheme} is none of coap, coaps and http"))),
     };
     if let Some(host) = host {
         let named = format!("{scheme}://{host}:{}/", listens.port());

@@ -173,7 +173,8 @@ fn transfers_without_sense_are_400() {
         ("/5/0/1/pull?file=..%2fsecret", 400, "Invalid request: a file's name has"),
         ("/5/0/1/pull?file=other", 404, "there is no such file"),
         ("/5/0/0/push?file=other", 404, "there is no such file"),
-        ("/5/0/1/pull?file=fw.bin&scheme=coaps", 400, "Invalid request: coaps is none of coap and http"),
+        ("/5/0/1/pull?file=fw.bin&scheme=ftp", 400, "Invalid request: ftp is none of coap, coaps and http"),
+        ("/5/0/1/pull?file=fw.bin&scheme=coaps", 400, "Invalid request: this server does not listen for coaps"),
         ("/5/0/1/pull?file=fw.bin&host=a/b", 400, "Invalid request: a/b is no host"),
         ("/5/0/1/pull?file=fw.bin&host=::1", 400, "Invalid request: ::1 is no host"),
     ] {

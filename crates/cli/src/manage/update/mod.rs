@@ -38,8 +38,8 @@ pub(crate) struct UpdateOptions {
 /// Where a hosted file is fetched from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Hosting {
-    /// How the client fetches a FILE from this server: coap or http.
-    #[arg(long, value_name = "SCHEME", default_value = "coap", value_parser = ["coap", "http"])]
+    /// How the client fetches a FILE from this server; for coaps with the credentials of its account for HOST.
+    #[arg(long, value_name = "SCHEME", default_value = "coap", value_parser = ["coap", "coaps", "http"])]
     scheme: String,
     /// The server's address as the client reaches it; by default the one that the client is sent to from.
     #[arg(long, value_name = "HOST")]

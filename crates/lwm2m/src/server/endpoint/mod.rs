@@ -6,14 +6,14 @@
 //! [`Endpoint::poll_message`].
 //!
 //! A remote of the plain socket is an address. One of the secure socket is a DTLS association: with a Connection ID it outlives
-//! changes of its address (RFC 9146 section 6), and all that is under way with it goes on. Each identity has one
-//! association: a new one takes the place of the old.
+//! changes of its address (RFC 9146 section 6), and all that is under way with it goes on. An identity has the association of its
+//! registration and at most one more: a client fetches over a second one, or will register anew over it.
 
 mod identity;
 mod peers;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     net::SocketAddr,
     ops::Range,
     sync::Arc,
@@ -91,7 +91,7 @@ pub(in crate::server) struct Outgoing {
 struct Secure {
     dtls: dtls::Server,
     sessions: HashMap<AssociationId, Identity>,
-    by_identity: HashMap<Identity, AssociationId>,
+    by_identity: HashMap<Identity, Vec<AssociationId>>,
     /// What has happened and does not come from `dtls`.
     closed: VecDeque<Event>,
 }
@@ -157,8 +157,7 @@ impl<O> Endpoint<O> {
                     let identity = Identity::of(&established.peer);
                     tracing::info!(%address, %identity, suite = ?established.suite, resumed = established.resumed, "secure session");
                     secure.sessions.insert(association, identity.clone());
-                    let previous = secure.by_identity.insert(identity, association);
-                    self.established(association, previous);
+                    self.established(association, identity);
                     return self.poll_event(now, plaintext);
                 }
                 dtls::server::Event::Failed { address, failure } => {
@@ -191,10 +190,16 @@ impl<O> Endpoint<O> {
         }
     }
 
-    /// A client has shown who it is: what it had before is not its own any longer.
-    fn established(&mut self, association: AssociationId, previous: Option<AssociationId>) {
-        if let Some(previous) = previous {
-            self.close(previous);
+    /// A client has shown who it is. What it had before is of use only where it is registered.
+    fn established(&mut self, association: AssociationId, identity: Identity) {
+        let Some(secure) = &mut self.secure else { return };
+        let all = secure.by_identity.entry(identity).or_default();
+        let earlier = all.clone();
+        all.push(association);
+        for earlier in earlier {
+            if self.peers.is_stranger(Remote::Secure(earlier)) {
+                self.close(earlier);
+            }
         }
         self.seen(Remote::Secure(association));
     }
@@ -204,9 +209,12 @@ impl<O> Endpoint<O> {
         let remote = Remote::Secure(association);
         if let Some(secure) = &mut self.secure
             && let Some(identity) = secure.sessions.remove(&association)
-            && secure.by_identity.get(&identity) == Some(&association)
+            && let Entry::Occupied(mut all) = secure.by_identity.entry(identity)
         {
-            secure.by_identity.remove(&identity);
+            all.get_mut().retain(|other| *other != association);
+            if all.get().is_empty() {
+                all.remove();
+            }
         }
         let endpoint = self.peers.remove(remote).and_then(|slot| slot.endpoint);
         Event::Closed { remote, endpoint }
@@ -225,10 +233,10 @@ impl<O> Endpoint<O> {
         }
     }
 
-    /// Ends the association of an identity, if it has one.
+    /// Ends the associations of an identity.
     pub(in crate::server) fn close_identity(&mut self, identity: &Identity) {
-        let association = self.secure.as_ref().and_then(|secure| secure.by_identity.get(identity)).copied();
-        if let Some(association) = association {
+        let all = self.secure.as_ref().and_then(|secure| secure.by_identity.get(identity)).cloned();
+        for association in all.into_iter().flatten() {
             self.close(association);
         }
     }
@@ -294,6 +302,19 @@ impl<O> Endpoint<O> {
     /// A registration of this remote begins: it is a stranger no longer.
     pub(in crate::server) fn admit(&mut self, remote: Remote, endpoint: &Arc<str>) {
         self.peers.admit(remote, endpoint);
+    }
+
+    /// A registration of this remote goes on with another. An association that is left without one ends, and with it what is
+    /// under way there: then this is true.
+    pub(in crate::server) fn leave(&mut self, remote: Remote) -> bool {
+        self.dismiss(remote);
+        match remote {
+            Remote::Secure(association) if self.peers.is_stranger(remote) => {
+                self.close(association);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A registration of this remote has ended.

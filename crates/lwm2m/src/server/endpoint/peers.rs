@@ -76,6 +76,11 @@ impl<O> Peers<O> {
         self.slots.get(&remote)
     }
 
+    /// Whether a remote is known, and has no registration.
+    pub(super) fn is_stranger(&self, remote: Remote) -> bool {
+        self.slots.get(&remote).is_some_and(|slot| slot.registrations == 0)
+    }
+
     /// The slot, which the caller is about to use: it is polled afterwards.
     pub(super) fn use_slot(&mut self, remote: Remote) -> Option<&mut Slot<O>> {
         let slot = self.slots.get_mut(&remote)?;
