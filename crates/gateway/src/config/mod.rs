@@ -105,6 +105,8 @@
 //! Every key may be left out. A key that is not known is refused, naming the nearest known one; a wrong value is refused, naming
 //! the key, the value and what was expected. Names of files begin in the folder of the configuration unless they are absolute.
 
+mod device;
+mod error;
 pub mod factory;
 mod firmware;
 mod pull;
@@ -115,7 +117,6 @@ mod security;
 pub mod software;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use lapwing::credentials::UnknownTime;
@@ -123,6 +124,8 @@ use lapwing::{BootstrapAccount, ServerAccount, ServerUri, ShortServerId};
 use lapwing_lwm2m::account::UriError;
 use zeroize::Zeroizing;
 
+pub use self::device::DeviceConfig;
+pub use self::error::ConfigError;
 pub use self::firmware::{FirmwareConfig, InstallerConfig};
 pub use self::pull::PullSettings;
 use self::read::Section;
@@ -130,8 +133,6 @@ pub use self::runner::Runner;
 pub use self::secret::{Secret, SecretSource, read_secret};
 pub use self::security::{SecurityConfig, read_certificates, read_identity, read_preshared_key};
 pub use self::software::{SoftwareConfig, SoftwareKind};
-use crate::backend::systemd::DEFAULT_REBOOT_COMMAND;
-use crate::platform::PowerKind;
 
 /// What a configuration file says; `None` where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,49 +180,6 @@ pub struct Config {
     pub runner: Runner,
     /// How packages are fetched from URIs.
     pub pull: PullSettings,
-}
-
-/// Values of the Device object that the configuration sets, and what a server may do to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeviceConfig {
-    /// Resource 0 instead of the machine's own.
-    pub manufacturer: Option<String>,
-    /// Resource 1 instead of the machine's own.
-    pub model: Option<String>,
-    /// Resource 2 instead of the machine's own.
-    pub serial: Option<String>,
-    /// Resource 3 instead of the machine's own.
-    pub firmware_version: Option<String>,
-    /// Resource 17.
-    pub device_type: Option<String>,
-    /// Resource 18 instead of the machine's own.
-    pub hardware_version: Option<String>,
-    /// Resource 19 instead of the agent's version.
-    pub software_version: Option<String>,
-    /// Resource 6 instead of what the kernel knows.
-    pub power_sources: Option<Vec<PowerKind>>,
-    /// Whether a server may set the clock (resource 13).
-    pub current_time_writable: bool,
-    /// The program that reboots the machine, and its arguments; never empty.
-    pub reboot_command: Vec<String>,
-}
-
-impl Default for DeviceConfig {
-    fn default() -> Self {
-        Self {
-            manufacturer: None,
-            model: None,
-            serial: None,
-            firmware_version: None,
-            device_type: None,
-            hardware_version: None,
-            software_version: None,
-            power_sources: None,
-            current_time_writable: false,
-            reboot_command: DEFAULT_REBOOT_COMMAND.map(str::to_owned).to_vec(),
-        }
-    }
 }
 
 /// What becomes of the registration when the agent ends and is started again.
@@ -292,121 +250,6 @@ pub struct Accounts {
     pub servers: Vec<ServerAccount>,
     /// The bootstrap server.
     pub bootstrap: Option<BootstrapAccount>,
-}
-
-/// Why a configuration was refused. Its text is one line that names the key, the value and what was expected.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("cannot read {path}: {error}", path = .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// It is not TOML.
-    #[error("line {line}, column {column}: {message}")]
-    Syntax {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-        /// What TOML says about it.
-        message: String,
-    },
-    /// A key that means nothing here.
-    #[error("unknown key `{key}`; the nearest known one is `{nearest}`")]
-    UnknownKey {
-        /// The key with its tables, `device.modle`.
-        key: String,
-        /// The known key that looks most like it.
-        nearest: String,
-    },
-    /// A value that the key does not take.
-    #[error("`{key}` = {value}: expected {expected}")]
-    Value {
-        /// The key with its tables.
-        key: String,
-        /// The value as TOML.
-        value: String,
-        /// What the key takes.
-        expected: String,
-    },
-    /// What an agent cannot do without was given neither in a file nor otherwise.
-    #[error("`{key}` is missing: it is needed in the configuration or on the command line")]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
-    /// A key is missing that others in its table need.
-    #[error("`{key}` is missing")]
-    Absent {
-        /// The key with its tables.
-        key: String,
-    },
-    /// There is no server.
-    #[error("no server: `server` or `bootstrap-server` is needed in the configuration or on the command line")]
-    NoServer,
-    /// A key that means nothing without another.
-    #[error("`{key}` needs `{other}` beside it")]
-    Needs {
-        /// The key that is there.
-        key: &'static str,
-        /// The key that is not.
-        other: &'static str,
-    },
-    /// Two keys that exclude each other.
-    #[error("`{key}` and `{other}` exclude each other")]
-    Conflict {
-        /// One of them.
-        key: &'static str,
-        /// The other one.
-        other: &'static str,
-    },
-    /// A secret that cannot be used; it is not repeated here.
-    #[error("`{key}`: expected {expected}")]
-    Secret {
-        /// The key.
-        key: &'static str,
-        /// What the key takes.
-        expected: &'static str,
-    },
-    /// A file that a key names could not be read.
-    #[error("`{key}`: cannot read {path}: {error}", path = .path.display())]
-    UnreadableKey {
-        /// The key.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// A `coaps` URI and nothing to prove with who the client is.
-    #[error(
-        "{uri} needs `psk-identity` and `psk-key-file`; or `key`, `cert` and `server-cert`; or `key` and `server-key`"
-    )]
-    NoCredentials {
-        /// The URI.
-        uri: String,
-    },
-    /// Credentials, and no `coaps` URI.
-    #[error("`{key}` has no use with {uri}, which is plain CoAP: did you mean coaps://?")]
-    Unused {
-        /// The credential's key.
-        key: &'static str,
-        /// The URI.
-        uri: String,
-    },
-    /// An error in a file.
-    #[error("{path}: {error}", path = .path.display())]
-    InFile {
-        /// The file.
-        path: PathBuf,
-        /// The error.
-        error: Box<ConfigError>,
-    },
 }
 
 impl Config {
@@ -502,21 +345,6 @@ impl Config {
 /// The Short Server ID of the one server that the configuration itself describes.
 const SERVER: ShortServerId = 1;
 
-impl ConfigError {
-    /// A file that a key names is not what the key takes.
-    fn file(key: &str, path: &Path, expected: impl Into<String>) -> Self {
-        Self::Value { key: key.to_owned(), value: path.display().to_string(), expected: expected.into() }
-    }
-
-    /// A secret is not what its key takes.
-    fn unusable(key: &'static str, source: &SecretSource, expected: &'static str) -> Self {
-        match source {
-            SecretSource::File(path) => Self::file(key, path, expected),
-            SecretSource::Given(_) => Self::Secret { key, expected },
-        }
-    }
-}
-
 /// What `read` makes of a file's text and folder; its errors name the file.
 fn in_file<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, ConfigError>) -> Result<T, ConfigError> {
     // There may be a secret in it.
@@ -527,46 +355,8 @@ fn in_file<T>(path: &Path, read: impl FnOnce(&str, &Path) -> Result<T, ConfigErr
 }
 
 fn table(text: &str, folder: &Path) -> Result<Section, ConfigError> {
-    let table = text.parse::<toml::Table>().map_err(|error| syntax_error(text, &error))?;
+    let table = text.parse::<toml::Table>().map_err(|error| ConfigError::syntax(text, &error))?;
     Ok(Section::new("", table, folder))
-}
-
-impl DeviceConfig {
-    fn read(section: Option<Section>) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        let Some(mut section) = section else { return Ok(config) };
-        config.manufacturer = section.string("manufacturer")?;
-        config.model = section.string("model")?;
-        config.serial = section.string("serial")?;
-        config.firmware_version = section.string("firmware-version")?;
-        config.device_type = section.string("device-type")?;
-        config.hardware_version = section.string("hardware-version")?;
-        config.software_version = section.string("software-version")?;
-        config.power_sources = section.list("power-sources", POWER_SOURCES_EXPECTED, power_kind)?;
-        config.current_time_writable = section.boolean("current-time-writable")?.unwrap_or(false);
-        if let Some(command) = section.command("reboot-command")? {
-            config.reboot_command = command;
-        }
-        section.finish()?;
-        Ok(config)
-    }
-}
-
-const POWER_SOURCES_EXPECTED: &str = "a list of \"dc\", \"internal-battery\", \"external-battery\", \"fuel-cell\", \
-     \"power-over-ethernet\", \"usb\", \"mains\" or \"solar\"";
-
-fn power_kind(name: &str) -> Option<PowerKind> {
-    Some(match name {
-        "dc" => PowerKind::Dc,
-        "internal-battery" => PowerKind::InternalBattery,
-        "external-battery" => PowerKind::ExternalBattery,
-        "fuel-cell" => PowerKind::FuelCell,
-        "power-over-ethernet" => PowerKind::PowerOverEthernet,
-        "usb" => PowerKind::Usb,
-        "mains" => PowerKind::Mains,
-        "solar" => PowerKind::Solar,
-        _ => return None,
-    })
 }
 
 /// Reads the URI of a server.
@@ -603,13 +393,6 @@ pub fn state(folder: &str) -> Result<PathBuf, String> {
 
 fn binding(binding: &str) -> Result<(), String> {
     if binding == "U" { Ok(()) } else { Err("\"U\" (UDP), the only binding there is yet".to_owned()) }
-}
-
-fn syntax_error(text: &str, error: &toml::de::Error) -> ConfigError {
-    let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
-    ConfigError::Syntax { line, column, message: error.message().replace('\n', ", ") }
 }
 
 #[cfg(test)]

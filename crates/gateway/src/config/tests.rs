@@ -9,6 +9,7 @@ use crate::backend::Verdict;
 use crate::backend::script::ExitCode;
 use crate::backend::swupdate::{Side, Sides};
 use crate::platform::Confirm;
+use crate::platform::PowerKind;
 
 /// The example of the module's documentation.
 const EXAMPLE: &str = include_str!("mod.rs");
