@@ -131,18 +131,21 @@ fn write(executable: &[u8], output: &Path) -> std::io::Result<()> {
     package.into_inner()?.finish()?.sync_all()
 }
 
-/// The archive that Python runs: the stub, the program, the runner, and the checksum of the program, by which the archive is known again.
+/// The archive that Python runs: the stub, the program, the runner.
 fn archive(program: &[u8]) -> std::io::Result<Vec<u8>> {
     let scripts = root().join("packaging/ig60");
-    let identity = hexadecimal(&Sha256::digest(program));
+    archive_of(&fs::read(scripts.join(STUB))?, program, &fs::read(scripts.join(RUNNER))?)
+}
+
+/// With a checksum of all of them, by which the archive is known again: another runner makes it another one, as another program does.
+fn archive_of(stub: &[u8], program: &[u8], runner: &[u8]) -> std::io::Result<Vec<u8>> {
+    let checksums = [stub, program, runner].map(|content| hexadecimal(&Sha256::digest(content)));
+    let identity = hexadecimal(&Sha256::digest(checksums.concat()));
     let options = SimpleFileOptions::default().compression_level(Some(9)).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, content) in [
-        ("__main__.py", &fs::read(scripts.join(STUB))?[..]),
-        (EXECUTABLE, program),
-        (RUNNER, &fs::read(scripts.join(RUNNER))?[..]),
-        ("package", identity.as_bytes()),
-    ] {
+    for (name, content) in
+        [("__main__.py", stub), (EXECUTABLE, program), (RUNNER, runner), ("package", identity.as_bytes())]
+    {
         archive.start_file(name, options)?;
         archive.write_all(content)?;
     }
@@ -158,6 +161,25 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+
+    #[test]
+    fn an_archive_is_known_by_all_that_is_in_it() {
+        let identity = |stub: &[u8], program: &[u8], runner: &[u8]| {
+            let archive = archive_of(stub, program, runner).unwrap();
+            let mut archive = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
+            std::io::read_to_string(archive.by_name("package").unwrap()).unwrap()
+        };
+        let first = identity(b"stub", b"program", b"runner");
+        assert_eq!(first, identity(b"stub", b"program", b"runner"));
+        for other in [
+            (&b"stub2"[..], &b"program"[..], &b"runner"[..]),
+            (b"stub", b"program2", b"runner"),
+            (b"stub", b"program", b"runner2"),
+        ] {
+            assert_ne!(first, identity(other.0, other.1, other.2));
+        }
+        assert_ne!(first, identity(b"stub", b"programrunner", b""));
+    }
 
     fn header(class: u8, data: u8, kind: u16, machine: u16) -> Vec<u8> {
         let number = |number: u16| if data == 1 { number.to_le_bytes() } else { number.to_be_bytes() };
