@@ -14,7 +14,7 @@
 #   IG60_SWUPDATE    SWUpdate and its options, without -e and -i: swupdate -v
 #   IG60_PRINTENV    fw_printenv
 #   IG60_SETENV      fw_setenv
-#   IG60_LOCK        a folder that is there while an update runs: /tmp/ig60_fw_update.lock
+#   IG60_LOCK        a folder that is there while an update runs, where no other user may make one: /run/ig60_fw_update.lock
 
 SUCCESS=1
 FAILURE=8
@@ -23,7 +23,7 @@ selection=${IG60_SELECTION:-stable,main-}
 swupdate=${IG60_SWUPDATE:-swupdate -v}
 printenv=${IG60_PRINTENV:-fw_printenv}
 setenv=${IG60_SETENV:-fw_setenv}
-lock=${IG60_LOCK:-/tmp/ig60_fw_update.lock}
+lock=${IG60_LOCK:-/run/ig60_fw_update.lock}
 
 fail() {
     echo "ig60_fw_update: $*" >&2

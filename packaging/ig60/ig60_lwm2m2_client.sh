@@ -10,7 +10,8 @@
 # Set in the environment for other machines than the one this is made for:
 #   LAPWING_INITIAL        the executable that is copied where there is none yet
 #   LAPWING_RUN            the folder of the one that runs
-#   LAPWING_UPDATES        the folder of updates; an update has the name of the executable
+#   LAPWING_UPDATES        the folder of updates; an update has the name of the executable. Where other users can write to it, one is
+#                          made that they cannot
 #   LAPWING_TRIAL_SECONDS  how long an update may take to register
 # Set by the package that replaces the first client of this gateway, below whose runner this one runs then:
 #   LAPWING_BELOW          what that runner starts, in whose place the initial executable comes when nothing else is left
@@ -23,14 +24,13 @@ trial_seconds=${LAPWING_TRIAL_SECONDS:-300}
 
 export LAPWING_RUN="$folder"
 executable=$folder/${initial##*/}
-update=$updates/${initial##*/}
 previous=$executable.previous
 LAPWING_TRIAL=$folder/trial
-LAPWING_UPDATE=$update
-export LAPWING_TRIAL LAPWING_UPDATE
+export LAPWING_TRIAL
 over=$LAPWING_TRIAL.over
 elf=$(printf '\177ELF')
 
+made=
 agent=
 stopping=
 signalled=
@@ -42,6 +42,27 @@ say() {
 # Copies $1 to $2 in one step: a power cut leaves the old file or the new one.
 place() {
     cp "$1" "$2.new" && chmod 755 "$2.new" && sync && mv -f "$2.new" "$2" && sync
+}
+
+# Whether a folder is this user's own: whoever else could write there would choose what this user runs.
+is_own() {
+    [ -n "$(find "$1" -prune -type d -user "$(id -u)" ! -perm -020 ! -perm -002 2>/dev/null)" ]
+}
+
+# The folder of updates, by a name that anybody knows and may have taken, as in /tmp.
+claim_updates() {
+    (umask 077 && mkdir -p "$updates") 2>/dev/null
+    if ! is_own "$updates"; then
+        say "others than this user can write to $updates"
+        made=$(mktemp -d) && updates=$made
+    fi
+    update=$updates/${initial##*/}
+    LAPWING_UPDATE=$update
+    export LAPWING_UPDATE
+}
+
+tidy() {
+    [ -z "$made" ] || rm -rf "$made"
 }
 
 # What was made for the agent that this one replaces is a program for Python.
@@ -117,6 +138,7 @@ go_back() {
     sync
     # A signal that came meanwhile was meant for the agent that is gone.
     [ -z "$stopping" ] || exit 0
+    tidy
     unset LAPWING_TRIAL LAPWING_RUN LAPWING_UPDATE
     exec python "$LAPWING_BELOW" "$@"
 }
@@ -136,6 +158,11 @@ roll_back() {
 
 # The mark comes first: no executable that may not register is ever started without it.
 take_update() {
+    if ! is_own "$updates"; then
+        say "others than this user can write to $updates"
+        sleep 1
+        return
+    fi
     if [ ! -e "$update" ]; then
         say "there is no update in $updates"
         sleep 1
@@ -175,6 +202,8 @@ trap 'pass_on TERM' TERM
 trap 'pass_on INT' INT
 trap 'pass_on HUP' HUP
 
+claim_updates
+
 if [ ! -e "$executable" ]; then
     go_back "$@"
     rm -f "$LAPWING_TRIAL" "$over"
@@ -206,4 +235,5 @@ done
 # A signal came before an update could be taken. To the runner below which this one may run, 65 would say to put that update, which is
 # no program for Python, in the place of what it starts: nothing would come up again.
 [ "${code:-0}" -ne 65 ] || code=0
+tidy
 exit "${code:-0}"

@@ -28,6 +28,7 @@ impl Gateway {
         let gateway = Self { root: tempfile::tempdir().unwrap(), trial_seconds: 60, below: false };
         for folder in ["usr", "updates"] {
             fs::create_dir(gateway.path(folder)).unwrap();
+            fs::set_permissions(gateway.path(folder), fs::Permissions::from_mode(0o755)).unwrap();
         }
         gateway.write("usr/agent", &fake_agent("initial", initial));
         gateway
@@ -159,6 +160,46 @@ fn an_update_may_be_updated() {
     gateway.update(&format!("{REGISTER}; {take_second}; exit 65"));
     assert_eq!(gateway.run(&[]), Some(0));
     assert_eq!(gateway.started(), ["initial ", "update ", "second update "]);
+}
+
+#[test]
+fn an_update_is_taken_from_a_folder_that_nobody_else_can_write_to() {
+    for others in ["mode", "link"] {
+        let root = Gateway::new("exit 0");
+        let (good, place) = (root.path("good"), root.path("place"));
+        let put =
+            format!("cp '{}' \"$LAPWING_UPDATE\"; echo \"$LAPWING_UPDATE\" >'{}'", good.display(), place.display());
+        root.write("usr/agent", &fake_agent("initial", &format!("{put}; exit 65")));
+        root.write("good", &fake_agent("own update", &format!("{REGISTER}; exit 7")));
+        // Somebody else has made the folder, and waits for this.
+        root.update("exit 66");
+        if others == "mode" {
+            fs::set_permissions(root.path("updates"), fs::Permissions::from_mode(0o1777)).unwrap();
+        } else {
+            fs::rename(root.path("updates"), root.path("elsewhere")).unwrap();
+            std::os::unix::fs::symlink(root.path("elsewhere"), root.path("updates")).unwrap();
+        }
+        assert_eq!(root.run(&[]), Some(7), "{others}");
+        assert_eq!(root.started(), ["initial ", "own update "], "{others}");
+        let place = fs::read_to_string(place).unwrap();
+        let folder = Path::new(place.trim()).parent().unwrap();
+        assert!(!folder.starts_with(root.root.path()) && !folder.exists(), "{}", folder.display());
+    }
+}
+
+#[test]
+fn no_script_writes_where_it_does_not_look_who_owns_the_folder() {
+    let folder = Path::new(RUNNER).parent().unwrap();
+    for script in ["ig60_fw_update.sh", "ig60_lwm2m2_client.sh"] {
+        let text = fs::read_to_string(folder.join(script)).unwrap();
+        let names = text.lines().filter(|line| !line.starts_with('#') && line.contains("/tmp"));
+        let expected: &[&str] = match script {
+            // The first client's, which `claim_updates` looks at.
+            "ig60_lwm2m2_client.sh" => &["updates=${LAPWING_UPDATES:-/tmp/swupdate}"],
+            _ => &[],
+        };
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{script}");
+    }
 }
 
 #[test]
