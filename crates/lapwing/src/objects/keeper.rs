@@ -75,8 +75,10 @@ pub(super) trait Rules: Send + Sync + 'static {
     fn name(&self) -> &str;
     /// The names of the record and of the file with the package.
     fn files(&self) -> (String, String);
-    /// With nothing that a server has brought.
-    fn initial(&self) -> Self::Machine;
+    /// With nothing that a server has brought. Downloads and tasks are numbered from behind `serial`.
+    fn initial(&self, serial: u64) -> Self::Machine;
+    /// The same where nobody knows any more what it was in: servers are told that it has failed.
+    fn lost(&self, serial: u64) -> Self::Machine;
     fn encode(&self, machine: &Self::Machine) -> Zeroizing<Vec<u8>>;
     /// `None` for what no [`Rules::encode`] has made.
     fn decode(&self, content: &[u8]) -> Option<Self::Machine>;
@@ -124,13 +126,20 @@ impl<R: Rules, D: Disk> Keeper<R, D> {
         let found = match store.load(&record) {
             Ok(Some(found)) if found.version == R::VERSION => rules.decode(&found.content),
             Ok(Some(_)) | Err(StoreError::Damaged { .. }) => None,
-            Ok(None) => Some(rules.initial()),
+            Ok(None) => Some(rules.initial(unused(&store, &record)?)),
             Err(error) => return Err(error),
         };
-        let left = found.unwrap_or_else(|| {
-            tracing::error!("{}: its record cannot be read: it begins anew", rules.name());
-            rules.initial()
-        });
+        let is_lost = found.is_none();
+        let left = match found {
+            Some(found) => found,
+            None => {
+                tracing::error!(
+                    "{}: its record cannot be read: what it was in is lost, and it begins anew",
+                    rules.name()
+                );
+                rules.lost(unused(&store, &record)?)
+            }
+        };
         let place = Place::new(Arc::clone(&store), file);
         let at = |error| StoreError::Disk { path: place.path(), error };
         let length = place.length().map_err(at)?;
@@ -143,7 +152,7 @@ impl<R: Rules, D: Disk> Keeper<R, D> {
             machine = next;
         }
         let content = rules.encode(&machine);
-        if content != rules.encode(&left) {
+        if is_lost || content != rules.encode(&left) {
             store.save(&record, R::VERSION, &content)?;
             rules.tell(&left, &machine, None);
         }
@@ -285,6 +294,16 @@ pub(super) async fn work<W>(mut orders: UnboundedReceiver<Order<W>>, perform: im
             () = &mut activity => activity = Box::pin(std::future::pending()),
         }
     }
+}
+
+/// A number behind which, as far as chance goes, no record of this name that was lost has come. What installs remembers by number what it was
+/// told to do, and for longer than a record that is damaged or removed: another order of the same number would be taken for done.
+fn unused<D: Disk>(store: &Store<D>, record: &str) -> Result<u64, StoreError> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| StoreError::Disk { path: store.path(record), error: error.into() })?;
+    // So that there are enough behind it.
+    Ok(u64::from_be_bytes(bytes) >> 1)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

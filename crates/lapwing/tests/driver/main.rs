@@ -11,6 +11,7 @@ mod observation;
 mod power;
 mod slow_objects;
 mod software;
+mod software_damage;
 mod software_own;
 mod software_package;
 mod software_power;

@@ -101,7 +101,10 @@ impl Runs {
 
     /// Starts a program with its arguments, and behind them, where there is a file for it, a link of this name to that file. What is left of
     /// earlier runs is forgotten.
+    ///
+    /// An earlier run that still goes on is one that nobody follows any more, since its number was lost: there is none beside it.
     pub(super) fn start(&self, number: u64, command: &[String], file: Option<(&str, &Path)>) -> io::Result<Run> {
+        self.none_goes_on()?;
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -124,6 +127,21 @@ impl Runs {
         // Tokio waits for the child after this is dropped; its exit code is read from the file, as it is after a restart.
         drop(started.spawn()?);
         Ok(run)
+    }
+}
+
+impl Runs {
+    fn none_goes_on(&self) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            if (Run { folder: entry?.path() }).goes_on() {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, "an earlier run of it has not ended yet"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -172,6 +190,11 @@ impl Run {
         while self.is_running() && Instant::now() < deadline {
             tokio::time::sleep(LOOK / 10).await;
         }
+    }
+
+    /// Whether its program has not ended. What it has left running may hold the lock for longer.
+    fn goes_on(&self) -> bool {
+        self.is_running() && !self.status().exists()
     }
 
     /// Whether somebody holds the lock.

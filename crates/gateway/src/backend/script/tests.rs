@@ -87,6 +87,39 @@ async fn the_program_gets_its_arguments_and_a_link_that_it_may_delete() {
 }
 
 #[tokio::test]
+async fn there_is_none_beside_one_that_goes_on_even_if_its_number_was_lost() {
+    let bench = Bench::new();
+    let (began, go, daemon) = (bench.path("began"), bench.path("go"), bench.path("daemon"));
+    // What it leaves behind is not the program.
+    let text = format!(
+        "echo >> '{}'; until [ -e '{go}' ]; do sleep 0.01; done; until [ ! -e '{go}' ]; do sleep 0.01; done & echo > '{}'",
+        began.display(),
+        daemon.display(),
+        go = go.display()
+    );
+    let script = bench.script(&text, ExitCode::Posix);
+    let image = bench.path("image");
+    let begun = tokio::time::timeout(Duration::from_secs(5), async {
+        tokio::join!(script.install(7, &image), bench.appears("began"))
+    });
+    // The agent ends meanwhile, and its record is damaged.
+    assert!(begun.await.is_err());
+    let failure = script.install(1, &image).await.unwrap_err();
+    assert!(failure.keep && failure.reason.contains("an earlier run of it has not ended yet"), "{failure}");
+    assert_eq!(bench.text("began"), "\n");
+    fs::write(&go, b"").unwrap();
+    bench.appears("daemon").await;
+    let done = async {
+        while script.install(2, &image).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), done).await.unwrap();
+    assert_eq!(bench.text("began"), "\n\n");
+    fs::remove_file(&go).unwrap();
+}
+
+#[tokio::test]
 async fn a_program_that_fails_or_is_not_there_is_a_failure() {
     let bench = Bench::new();
     let failure = bench.install(&bench.script("exit 3", ExitCode::Posix)).await.unwrap_err();

@@ -98,8 +98,12 @@ impl Rules for Kept {
         ("state".to_owned(), "image".to_owned())
     }
 
-    fn initial(&self) -> Machine {
-        Machine::default()
+    fn initial(&self, serial: u64) -> Machine {
+        Machine { serial, ..Machine::default() }
+    }
+
+    fn lost(&self, serial: u64) -> Machine {
+        Machine { result: UpdateResult::UpdateFailed, ..self.initial(serial) }
     }
 
     fn encode(&self, machine: &Machine) -> Zeroizing<Vec<u8>> {

@@ -51,7 +51,7 @@ pub trait Installer: Send + Sync + 'static {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Update {
-    /// Another number for each update, greater than those before.
+    /// Another number for each update: also where the record of those before was lost.
     pub number: u64,
     /// Where the image is. It is read-only for the installer: the only copy.
     pub image: PathBuf,

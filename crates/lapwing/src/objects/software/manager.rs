@@ -90,7 +90,7 @@ impl fmt::Display for Task {
 pub struct Job {
     /// What.
     pub task: Task,
-    /// Another number for each job of the instance, greater than those before.
+    /// Another number for each job of the instance: also where the record of those before was lost.
     pub number: u64,
     /// For Install what is to be installed, otherwise what is installed.
     pub release: Release,

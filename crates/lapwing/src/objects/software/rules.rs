@@ -6,7 +6,7 @@ use lapwing_lwm2m::model::{InstanceId, Path, ResourceId, Value};
 use zeroize::Zeroizing;
 
 use super::machine::{Input, Kind, Machine, Work};
-use super::{Job, OperationalState, State, Task, record};
+use super::{Job, OperationalState, State, Task, UpdateResult, record};
 use crate::definitions::software_management as id;
 use crate::object::Changes;
 use crate::objects::keeper::{Reject, Rules};
@@ -37,8 +37,13 @@ impl Rules for Kept {
         (self.file.clone(), format!("{}.package", self.file))
     }
 
-    fn initial(&self) -> Machine {
-        Machine::new(self.kind)
+    fn initial(&self, serial: u64) -> Machine {
+        Machine { serial, ..Machine::new(self.kind) }
+    }
+
+    fn lost(&self, serial: u64) -> Machine {
+        let reason = "what was stored of it cannot be read any more".to_owned();
+        Machine { result: UpdateResult::Device, reason, ..self.initial(serial) }
     }
 
     fn encode(&self, machine: &Machine) -> Zeroizing<Vec<u8>> {
