@@ -17,6 +17,7 @@ use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::{Node, Path, Value};
 use lapwing_lwm2m::server::{Content, Registration, Request, RequestError, ServerEvent, WriteMode};
 use lapwing_server::{Handle, Server, Subscription};
+use rustix::process::Signal;
 use tokio::time::{sleep, timeout};
 
 const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ig60/ig60_lwm2m2_client.sh");
@@ -132,6 +133,27 @@ impl Bench {
             }
         };
         timeout(2 * PATIENCE, registered).await.unwrap_or_else(|_| panic!("no registration: {}", runner.stderr()))
+    }
+
+    /// The states that are notified until this one is. The registration stays what it is meanwhile.
+    async fn states_up_to(&mut self, agent: &Running, last: i64) -> Vec<i64> {
+        let mut states = Vec::new();
+        let notified = async {
+            while states.last() != Some(&last) {
+                match self.events.next().await {
+                    Some(ServerEvent::Notification { response, .. }) => {
+                        let Content::Node(node) = &response.content else { panic!("{response:?}") };
+                        states.extend(node.value().and_then(Value::as_integer));
+                    }
+                    Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
+                        panic!("another registration, after {states:?}")
+                    }
+                    _ => {}
+                }
+            }
+        };
+        timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
+        states
     }
 
     async fn ask(&self, registration: &Registration, request: Request) -> Result<Code, RequestError> {
@@ -383,6 +405,40 @@ async fn where_a_key_is_configured_only_signed_packages_are_taken() {
     for line in ["it is not signed", "not that of its checksums"] {
         assert!(said.contains(line), "{line:?} in {said}");
     }
+}
+
+/// The observer sees the end of an installation that the agent did not live to see, without having asked again.
+#[tokio::test]
+async fn what_is_observed_outlives_the_agent_where_that_is_configured() {
+    let mut bench = Bench::new().await;
+    let (program, began, go) = (bench.path("manager"), bench.path("began"), bench.path("go"));
+    let install = format!("echo > '{}'; until [ -e '{}' ]; do sleep 0.05; done", began.display(), go.display());
+    fs::write(&program, format!("#!/bin/sh\n[ $1 != status ] || exit 3\n[ $1 != install ] || {{ {install}; }}\n"))
+        .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let software = format!("kind = 'script'\nprogram = ['{}']", program.display());
+    bench.configure(&bench.server.coap_address().to_string(), &software);
+    let config = bench.path("agent.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("after-restart = 'resume'\n{text}")).unwrap();
+    let start = || Running::start(&["run", "--config", config.to_str().unwrap()]);
+    let agent = start();
+    let registration = bench.registered(&agent).await;
+    let observe = Request::Observe { path: resource(STATE), format: None };
+    assert_eq!(bench.ask(&registration, observe).await.unwrap(), Code::CONTENT);
+    assert_eq!(bench.push(&registration, b"a kettle".to_vec()).await, Code::CHANGED);
+    assert_eq!(bench.states_up_to(&agent, 3).await, [1, 2, 3]);
+    assert_eq!(bench.execute(&registration, INSTALL).await, Code::CHANGED);
+    // Before the program runs, nothing would be begun any more.
+    common::eventually(|| began.exists(), || "the program".to_owned());
+    agent.stop(Signal::KILL);
+    fs::write(&go, "").unwrap();
+    let agent = start();
+    let mut states = bench.states_up_to(&agent, 4).await;
+    states.dedup();
+    assert!(states == [4] || states == [3, 4], "{states:?}");
+    assert_eq!(bench.number(&registration, RESULT).await, 2, "and asks at once, by the registration that it had");
+    agent.says("gw goes on with its registration at coap://");
 }
 
 #[tokio::test]
