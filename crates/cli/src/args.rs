@@ -298,7 +298,7 @@ pub(crate) enum Verb {
         lapwing manage firmware update\n\n\
         Exit code 0: what was asked for has come about: the package is there, or with --update and `update` the update has succeeded. \
         On a terminal a bar shows how far a transfer is, elsewhere lines do; with --json, documents: \
-        `transfer` as the API has it, `state` and `result` of the object, and `done`.")]
+        `transfer` as the API has it, `state` and `result` of the object (with `unchangedFor`, in seconds, once they stay as they are), and `done`.")]
     Firmware {
         #[command(flatten)]
         options: UpdateOptions,

@@ -102,6 +102,11 @@ fn updated(what: &str, update: &Update, more: &str) -> Vec<String> {
             Some(from) => format!("  fetched from {}", printable(from)),
             None => "  pushed by a server".to_owned(),
         });
+        if let Some(reason) = &transfer.reason {
+            let over =
+                transfer.give_up_in.map(|seconds| format!(", given up in {}", span(seconds))).unwrap_or_default();
+            lines.push(format!("  {}{over}", why(Some(reason), transfer.retry_in)));
+        }
         if let Some(bytes) = transfer.bytes {
             lines.push(format!("  {}", Progress { bytes, size: transfer.size, rate: transfer.rate }.bar()));
         }
@@ -188,6 +193,12 @@ mod tests {
         });
         let bar = "  [######------------------]  25 %  1.0 MiB of 4.0 MiB  98 KiB/s";
         assert_eq!(lines(pull), ["firmware: downloading", "  fetched from coap://a/b", bar]);
+        let waiting = json!({
+            "state": 1, "stateName": "downloading", "result": 0, "resultText": "nothing has ended",
+            "transfer": {"from": "http://a/b", "reason": "Connection refused", "retryIn": 8, "giveUpIn": 540},
+        });
+        let why = "  Connection refused; next attempt in 8 s, given up in 9 min";
+        assert_eq!(lines(waiting), ["firmware: downloading", "  fetched from http://a/b", why]);
         let failed = json!({
             "state": 2, "stateName": "downloaded", "result": 8, "resultText": "the update has failed",
             "package": {"version": "2", "bytes": 7},

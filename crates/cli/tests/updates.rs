@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use common::{Outcome, Running, Server, eventually};
+use common::{Outcome, Running, Server, eventually, lapwing};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -139,10 +139,8 @@ fn a_push_that_is_interrupted_is_ended() {
     assert!(!bench.path("installed").exists());
 }
 
-#[test]
-fn a_terminal_shows_a_bar() {
-    let bench = Bench::new("exit 0");
-    let image = bench.file("image", LENGTH);
+/// What a terminal of 72 columns shows of `lapwing manage firmware`, and whether that has succeeded.
+fn on_a_terminal(bench: &Bench, arguments: &[&str]) -> (String, bool) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
@@ -152,19 +150,55 @@ fn a_terminal_shows_a_bar() {
     let user = File::options().read(true).write(true).open(name).unwrap();
     let mut shown = Vec::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
-    command.args(["manage", "--api", &bench.server.api, "firmware", "push", &image, "--update"]);
+    command.args(["manage", "--api", &bench.server.api, "firmware"]).args(arguments);
     let mut child = command.stdin(Stdio::null()).stdout(user).spawn().unwrap();
     // The last copy of the user's end goes with the child, and the terminal ends with an error then.
     drop(command);
     let _ = File::from(terminal).read_to_end(&mut shown);
-    assert!(child.wait().unwrap().success());
+    let succeeded = child.wait().unwrap().success();
     let shown = String::from_utf8(shown).unwrap();
-    let bar = "\r\x1b[Kgw firmware: image  [########################] 100 %  256 KiB of";
-    assert!(shown.contains(bar), "{shown:?}");
-    assert!(shown.ends_with("\r\x1b[Kgw firmware: the update has succeeded\r\n"), "{shown:?}");
     for line in shown.split(['\r', '\n']) {
         assert!(line.trim_start_matches("\x1b[K").len() < 72, "no line wraps: {line:?}");
     }
+    (shown, succeeded)
+}
+
+#[test]
+fn a_terminal_shows_a_bar() {
+    let bench = Bench::new("exit 0");
+    let image = bench.file("image", LENGTH);
+    let (shown, succeeded) = on_a_terminal(&bench, &["push", &image, "--update"]);
+    assert!(succeeded);
+    let bar = "\r\x1b[Kgw firmware: image  [########################] 100 %  256 KiB of";
+    assert!(shown.contains(bar), "{shown:?}");
+    assert!(shown.ends_with("\r\x1b[Kgw firmware: the update has succeeded\r\n"), "{shown:?}");
+}
+
+#[test]
+fn who_waits_sees_for_how_long_nothing_has_changed() {
+    let bench = Bench::new("exit 0");
+    // Nobody listens there, and the client tries again and again.
+    let nowhere = "http://127.0.0.1:1/image";
+    let waited = bench.firmware(&["pull", nowhere, "--wait", "6"]);
+    let says = "nothing has changed for 5 s; the client says: downloading (state 1); nothing has ended (result 0)";
+    let lines: Vec<&str> = waited.stdout.lines().collect();
+    assert_eq!(lines, ["gw firmware: the package is on its way", &format!("gw firmware: {says}")]);
+    assert_eq!(bench.firmware(&["cancel"]).text(), "gw firmware: cancelled");
+    let waited = bench.firmware(&["pull", nowhere, "--wait", "6", "--json"]);
+    let last: Json = serde_json::from_str(waited.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last, json!({"state": 1, "result": 0, "unchangedFor": 5}));
+    assert_eq!(bench.firmware(&["cancel"]).text(), "gw firmware: cancelled");
+    // On the device there is more to see: why, when it is tried again, and when no more.
+    bench.agent.says("http://127.0.0.1:1/image cannot be fetched now: ");
+    bench.agent.says("; tried again in 1 s, given up in 600 s if no byte comes");
+    let (shown, succeeded) = on_a_terminal(&bench, &["pull", nowhere, "--wait", "4"]);
+    assert!(
+        !succeeded && shown.contains("\r\x1b[Kgw firmware: the package is on its way  nothing new for 3 s"),
+        "{shown:?}"
+    );
+    let status = lapwing(&["status", "--socket", bench.path("control").to_str().unwrap()]).text();
+    let why = status.lines().find(|line| line.contains("; next attempt in ")).unwrap_or_else(|| panic!("{status}"));
+    assert!(why.contains("refused") && why.contains(", given up in 9 min"), "{why}");
 }
 
 #[test]
@@ -187,7 +221,9 @@ fn firmware_is_pulled_from_a_file_that_the_server_hosts_and_from_anywhere() {
     assert_eq!(failed, "lapwing: gw firmware: the URI's protocol is not supported (result 9)");
     // Waiting ends when nothing changes; the client goes on.
     let waited = bench.firmware(&["pull", nowhere, "--wait", "1"]).failed(1);
-    assert_eq!(waited, "lapwing: nothing has changed for 1 s; the client may go on");
+    let expected = "lapwing: gw firmware: nothing has changed for 1 s; the client says: downloading (state 1); nothing has \
+        ended (result 0); it may go on, and its log tells with what; `cancel` ends a download";
+    assert_eq!(waited, expected);
     assert_eq!(bench.firmware(&["cancel"]).text(), "gw firmware: cancelled");
     eventually(|| bench.firmware(&["status"]).text().starts_with("idle (state 0)"), || "the end".to_owned());
 }

@@ -1,9 +1,11 @@
 //! What is being updated, as the control socket tells it.
 
+use std::time::Duration;
+
 use lapwing::Object;
 use lapwing::objects::firmware::{self, Firmware};
 use lapwing::objects::software::{self, OperationalState, Overview};
-use lapwing::transfer::Progress;
+use lapwing::transfer::{Interruption, Progress};
 
 use crate::control::{Installation, Package, Software, Transfer, Update};
 use crate::objects::InstallProgress;
@@ -31,7 +33,7 @@ pub(super) fn firmware(firmware: &Firmware, installed: &InstallProgress) -> Upda
         result: result as u8,
         result_text: result.to_string(),
         package: firmware.package().map(package),
-        transfer: downloading.then(|| transfer(firmware.origin(), firmware.progress())),
+        transfer: downloading.then(|| transfer(firmware.origin(), firmware.progress(), firmware.interruption())),
         installation: installed.get().filter(|_| state == firmware::State::Updating).map(installation),
     }
 }
@@ -68,7 +70,7 @@ fn of_software(instance: u16, seen: Overview) -> Software {
         result: seen.result as u8,
         result_text: seen.result.to_string(),
         package: known.then_some(Package { name: package, version, bytes: None }),
-        transfer: downloading.then(|| transfer(seen.origin, seen.progress)),
+        transfer: downloading.then(|| transfer(seen.origin, seen.progress, seen.interruption)),
         installation: None,
     };
     Software {
@@ -82,8 +84,13 @@ fn of_software(instance: u16, seen: Overview) -> Software {
     }
 }
 
-fn transfer(from: Option<String>, progress: Option<Progress>) -> Transfer {
+fn transfer(from: Option<String>, progress: Option<Progress>, interruption: Option<Interruption>) -> Transfer {
+    // Rounded up: 0 is over.
+    let seconds = |left: Duration| left.as_millis().div_ceil(1000) as u64;
     Transfer {
+        retry_in: interruption.as_ref().map(|interruption| seconds(interruption.again)),
+        give_up_in: interruption.as_ref().map(|interruption| seconds(interruption.left)),
+        reason: interruption.map(|interruption| interruption.cause),
         from,
         bytes: progress.map(|progress| progress.received),
         size: progress.and_then(|progress| progress.size),

@@ -116,6 +116,15 @@ pub struct Transfer {
     /// Bytes a second, of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
+    /// Why nothing comes at present, of what is fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The next attempt begins in so many seconds, then; 0 while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in: Option<u64>,
+    /// And the transfer is given up in so many, should nothing come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up_in: Option<u64>,
 }
 
 /// How far an installation is.

@@ -30,7 +30,7 @@ pub use config::{Login, Proxy, PullConfig};
 #[cfg(feature = "http")]
 pub use http::HttpsIdentity;
 pub(crate) use meter::Meter;
-pub use meter::Progress;
+pub use meter::{Interruption, Progress};
 pub(crate) use place::Place;
 pub use pull::{Head, Part, Pull, Pulled, Puller, Restart};
 pub(crate) use receive::{TransferError, pull, receive};

@@ -160,6 +160,8 @@ pub enum Pulled<'a> {
         cause: Cause,
         /// How long until the next attempt.
         pause: Duration,
+        /// How long until the pull is given up, should no byte come ([`PullConfig::give_up`]).
+        left: Duration,
     },
     /// The package is whole. Nothing follows.
     Done,
@@ -380,7 +382,8 @@ impl Pull {
         (self.way, self.retry_at) = (None, Some(Instant::now() + pause));
         self.last = Some(cause.clone());
         self.attempts += 1;
-        Next::Told(Pulled::Retrying { cause, pause })
+        let left = self.due.map_or(self.puller.config.give_up, |due| due.saturating_duration_since(Instant::now()));
+        Next::Told(Pulled::Retrying { cause, pause, left })
     }
 
     fn fail(&mut self, cause: Cause) -> Next {

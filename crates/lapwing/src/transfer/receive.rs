@@ -1,4 +1,6 @@
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapwing_coap::ContentFormat;
 
@@ -119,8 +121,14 @@ pub(crate) async fn pull<D: Disk>(
                 tracing::warn!("{whose}: {from} comes again from its first byte: {why}");
                 body = None;
             }
-            Pulled::Retrying { cause, pause } => {
-                tracing::warn!("{whose}: {from} is interrupted ({cause}); again in {pause:?}");
+            Pulled::Retrying { cause, pause, left } => {
+                let pause = pause.min(left);
+                let (again, over) = (Seconds(pause), Seconds(left));
+                let is = if body.is_some() { "is interrupted" } else { "cannot be fetched now" };
+                tracing::warn!(
+                    "{whose}: {from} {is}: {cause}; tried again in {again}, given up in {over} if no byte comes"
+                );
+                metered.interrupted(&cause, pause, left);
                 body = synced(body).await?;
             }
             Pulled::Done => return Ok(taken(&mut body)?.finish().await?),
@@ -129,6 +137,15 @@ pub(crate) async fn pull<D: Disk>(
                 return Err(cause.into());
             }
         }
+    }
+}
+
+/// Rounded up: what is left is not 0 s before it is.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", self.0.as_millis().div_ceil(1000))
     }
 }
 

@@ -12,6 +12,10 @@ use crate::text::print;
 
 /// The rate is that of the last so many seconds.
 const RATE: Duration = Duration::from_secs(2);
+/// When what does not change is said again in a line: after so long, and then after as long again, but at most so long.
+const UNCHANGED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// On a terminal it is shown from so long on.
+const STILL: Duration = Duration::from_secs(3);
 /// How wide a terminal is that does not say.
 const COLUMNS: usize = 80;
 
@@ -22,6 +26,11 @@ pub(super) struct Display {
     /// What was last said to be going on.
     step: String,
     rate: Rate,
+    /// What was last shown.
+    text: String,
+    /// For how many seconds nothing has changed, where that is shown.
+    still: Option<u64>,
+    patience: Patience,
 }
 
 enum Mode {
@@ -29,9 +38,10 @@ enum Mode {
     Terminal {
         open: bool,
     },
-    /// A line for each step, and for each tenth.
+    /// A line for each step, for each tenth, and for each minute of a tenth in which something has come.
     Lines {
         tenth: Option<u64>,
+        said: (Instant, u64),
     },
     Json,
 }
@@ -59,14 +69,63 @@ impl Rate {
     }
 }
 
+/// How often it is said that nothing changes.
+struct Patience {
+    next: Duration,
+}
+
+impl Patience {
+    /// Whether it is to be said, now that nothing has changed for so long.
+    fn ends(&mut self, unchanged: Duration) -> bool {
+        if unchanged < UNCHANGED.0 {
+            self.next = UNCHANGED.0;
+        }
+        let ends = unchanged >= self.next;
+        if ends {
+            self.next = unchanged + unchanged.min(UNCHANGED.1);
+        }
+        ends
+    }
+}
+
 impl Display {
     pub(super) fn new(whose: &str, json: bool) -> Self {
         let mode = match (json, stdout().is_terminal()) {
             (true, _) => Mode::Json,
             (false, true) => Mode::Terminal { open: false },
-            (false, false) => Mode::Lines { tenth: None },
+            (false, false) => Mode::Lines { tenth: None, said: (Instant::now(), 0) },
         };
-        Self { whose: crate::text::printable(whose), mode, step: String::new(), rate: Rate::default() }
+        Self {
+            whose: crate::text::printable(whose),
+            mode,
+            step: String::new(),
+            rate: Rate::default(),
+            text: String::new(),
+            still: None,
+            patience: Patience { next: UNCHANGED.0 },
+        }
+    }
+
+    /// Nothing has changed for so long, and this is what the client says.
+    pub(super) fn unchanged(&mut self, since: Duration, says: &str, now: Option<&Snapshot>) {
+        let seconds = since.as_secs();
+        let ends = self.patience.ends(since);
+        match (&self.mode, now) {
+            (Mode::Terminal { .. }, _) => {
+                let still = (since >= STILL).then_some(seconds);
+                if still != self.still {
+                    self.still = still;
+                    self.show(&self.text.clone());
+                }
+            }
+            (Mode::Lines { .. }, _) if ends => {
+                print(&format!("{}: nothing has changed for {seconds} s; the client says: {says}", self.whose));
+            }
+            (Mode::Json, Some(Snapshot { state, result, .. })) if ends => {
+                print(&json!({"state": state, "result": result, "unchangedFor": seconds}).to_string());
+            }
+            _ => {}
+        }
     }
 
     /// A transfer as the API tells of it. One that has not begun is not shown.
@@ -77,12 +136,13 @@ impl Display {
         let file = crate::text::printable(transfer["file"].as_str().unwrap_or("-"));
         let text = match &mut self.mode {
             Mode::Terminal { .. } => progress.bar(),
-            Mode::Lines { tenth } => {
+            Mode::Lines { tenth, said } => {
                 let now = progress.percent().map(|percent| percent / 10);
-                if now == *tenth {
+                let long = said.0.elapsed() >= UNCHANGED.1 && bytes != said.1;
+                if now == *tenth && !long {
                     return;
                 }
-                *tenth = now;
+                (*tenth, *said) = (now, (Instant::now(), bytes));
                 progress.exact()
             }
             Mode::Json => {
@@ -110,6 +170,7 @@ impl Display {
 
     /// It has ended well.
     pub(super) fn done(&mut self, what: &str) {
+        self.still = None;
         match &self.mode {
             Mode::Json => {
                 print(&json!({"done": what}).to_string());
@@ -123,7 +184,9 @@ impl Display {
     }
 
     fn show(&mut self, text: &str) {
-        let line = format!("{}: {text}", self.whose);
+        text.clone_into(&mut self.text);
+        let still = self.still.map(|seconds| format!("  nothing new for {seconds} s")).unwrap_or_default();
+        let line = format!("{}: {text}{still}", self.whose);
         match &mut self.mode {
             Mode::Terminal { open } => {
                 *open = true;
@@ -160,6 +223,18 @@ impl Drop for Display {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_change_is_said_ever_less_often_but_each_minute() {
+        let mut patience = Patience { next: UNCHANGED.0 };
+        let said = |patience: &mut Patience, until: u64| {
+            let seconds = (0..=until * 5).map(|fifth| Duration::from_millis(fifth * 200));
+            seconds.filter(|unchanged| patience.ends(*unchanged)).map(|at| at.as_secs()).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&mut patience, 290), [5, 10, 20, 40, 80, 140, 200, 260]);
+        // Something has changed.
+        assert_eq!(said(&mut patience, 12), [5, 10]);
+    }
 
     #[test]
     fn a_rate_is_that_of_the_last_seconds() {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::super::{Client, api};
 use super::display::Display;
 use super::subject::{Snapshot, Subject};
-use super::verdict::{Goal, Verdict, verdict};
+use super::verdict::{Goal, Verdict, described, verdict};
 
 /// How often the server is asked how far a transfer is.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -33,6 +33,8 @@ struct Seen {
     begin: Instant,
     changed: Instant,
     last: Option<Snapshot>,
+    /// Whether it answered when it was asked last.
+    answers: bool,
     bytes: Option<u64>,
     /// When the client is asked next.
     ask_at: Instant,
@@ -65,7 +67,7 @@ impl Follow<'_> {
         display: &mut Display,
     ) -> anyhow::Result<(Snapshot, String)> {
         let now = Instant::now();
-        let mut seen = Seen { begin: now, changed: now, last: None, bytes: None, ask_at: now };
+        let mut seen = Seen { begin: now, changed: now, last: None, answers: true, bytes: None, ask_at: now };
         loop {
             if let Some(id) = transfer {
                 let told = self.transfer(id)?;
@@ -85,10 +87,25 @@ impl Follow<'_> {
                 }
                 seen.ask_later();
             }
+            let says = self.says(&seen);
+            display.unchanged(seen.changed.elapsed(), &says, seen.last.as_ref());
             if seen.changed.elapsed() >= Duration::from_secs(self.wait.into()) {
-                bail!("nothing has changed for {} s; the client may go on", self.wait);
+                let Self { client, subject, wait, .. } = self;
+                let goes_on = "it may go on, and its log tells with what; `cancel` ends a download";
+                bail!(
+                    "{} {subject}: nothing has changed for {wait} s; the client says: {says}; {goes_on}",
+                    client.endpoint
+                );
             }
             sleep(GLANCE.min(seen.ask_at.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    /// What was heard of the client last.
+    fn says(&self, seen: &Seen) -> String {
+        match &seen.last {
+            Some(last) if seen.answers => described(self.subject, last),
+            _ => "nothing, it does not answer".to_owned(),
         }
     }
 
@@ -98,11 +115,13 @@ impl Follow<'_> {
         let answer = match self.client.api.get_of(&self.client.url(&path, ""), None) {
             Ok(answer) if answer["success"].as_bool() == Some(true) => answer,
             _ => {
+                seen.answers = false;
                 display.step("the client does not answer; waiting", None);
                 return Ok(None);
             }
         };
         let now = Snapshot::of(self.subject, &answer["content"]);
+        seen.answers = true;
         seen.snapshot(&now);
         let settling = now == *self.before && seen.begin.elapsed() < SETTLING;
         match verdict(self.subject, self.goal, &now) {

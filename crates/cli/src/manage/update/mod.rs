@@ -30,7 +30,8 @@ const LONGEST_NAME: usize = 80;
 /// Options of all that is followed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpdateOptions {
-    /// Give up when nothing has changed for so long.
+    /// Give up when nothing has changed for so long; the client may go on. A client that fetches from where nothing answers tries again for a while
+    /// of its own: 10 minutes, or as `[pull] give-up` says.
     #[arg(long, value_name = "SECONDS", global = true, default_value_t = 1800)]
     wait: u32,
 }

@@ -59,7 +59,7 @@ use crate::driver::{Disk, FileSystem};
 use crate::object::{After, Changes, Error, Incoming, Object, Result, Staged, WriteSet};
 use crate::objects::keeper::{self, Delivery};
 use crate::store::{Store, StoreError};
-use crate::transfer::{Progress, Scheme, Source, receive, shown};
+use crate::transfer::{Interruption, Progress, Scheme, Source, receive, shown};
 
 /// The state of the update (5/0/3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,6 +261,11 @@ impl<D: Disk> Firmware<D> {
     /// How far the download is; `None` while there is none.
     pub fn progress(&self) -> Option<Progress> {
         self.core.keeper.meter.progress()
+    }
+
+    /// Why nothing of the package comes at present; `None` while something does, or may.
+    pub fn interruption(&self) -> Option<Interruption> {
+        self.core.keeper.meter.interruption()
     }
 
     /// Where a package is being fetched from, without what may be secret of it: user, password and query. `None` while none is.

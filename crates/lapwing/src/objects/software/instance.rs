@@ -17,7 +17,7 @@ use crate::driver::Disk;
 use crate::object::{Error, Incoming};
 use crate::objects::keeper::{self, Delivery, Keeper, Refused};
 use crate::store::{Store, StoreError};
-use crate::transfer::{self, Login, Progress, Source, TransferError, shown};
+use crate::transfer::{self, Interruption, Login, Progress, Source, TransferError, shown};
 
 /// So often software is looked at while a server observes what it does.
 const LOOK: Duration = Duration::from_secs(30);
@@ -116,6 +116,8 @@ pub struct Overview {
     pub origin: Option<String>,
     /// How far the download is.
     pub progress: Option<Progress>,
+    /// Why nothing of it comes at present.
+    pub interruption: Option<Interruption>,
 }
 
 /// An instance on a disk.
@@ -196,6 +198,7 @@ impl<D: Disk> Managed<D> {
                 task: machine.task,
                 origin: pulls.then(|| shown(&machine.uri)),
                 progress,
+                interruption: self.keeper.meter.interruption(),
             }
         })
     }
