@@ -3,11 +3,12 @@
 mod common;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bed::files::{Aiocoap, Libcoap, Nginx, Way};
 use bed::keys::{Authority, KeyFiles};
-use common::firmware::{DOWNLOADED, DOWNLOADING, IDLE, KEEP, STATE, URI, installed_by, observed, package};
-use common::registered::Registered;
+use common::firmware::{DOWNLOADED, DOWNLOADING, IDLE, KEEP, RESULT, STATE, URI, installed_by, observed, package};
+use common::registered::{LESHAN, Registered};
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
 
@@ -202,4 +203,59 @@ fn a_pull_outlives_the_agent() {
     gateway.told_until(STATE, IDLE);
     assert!(gateway.installed() == image);
     assert_eq!(ranges(&server).len(), 1, "{:?}", server.log());
+}
+
+/// A gateway that is killed in the middle of a download, when some of it is synced, and started again; the server of the file.
+fn killed_in_a_download(endpoint: &str, after_restart: &str, image: &[u8]) -> (Registered, Nginx) {
+    let server = Nginx::start(None);
+    server.put("firmware", image);
+    let configuration = format!("after-restart = '{after_restart}'\n{}", installed_by(KEEP, ""));
+    let mut gateway = observed(endpoint, &configuration);
+    gateway.write("2.04", URI, server.http(Way::Slow, "firmware"));
+    assert_eq!(gateway.told_until(STATE, DOWNLOADING), [DOWNLOADING]);
+    // How far it is, after ten seconds; what has come is synced after five.
+    gateway.says(" %) at ");
+    gateway.agent.kill_and_restart(&[]);
+    (gateway, server)
+}
+
+/// `after-restart = "resume"`: Leshan, which has observed /5/0/3 once, sees the rest of the download and the update of an agent that was killed, over
+/// the registration that it had.
+#[test]
+fn an_observation_outlives_the_agent_over_its_registration() {
+    let image = package(9, LENGTH);
+    let (mut gateway, server) = killed_in_a_download("resumed", "resume", &image);
+    let updated = gateway.event("updated");
+    assert_eq!(updated["client"]["id"], gateway.registration["id"], "the same registration");
+    gateway.says("goes on with its registration at coap://");
+    let mut states = gateway.told_until(STATE, DOWNLOADED);
+    states.dedup();
+    assert!(states == [DOWNLOADING, DOWNLOADED] || states == [DOWNLOADED], "{states:?}");
+    assert_eq!(gateway.state_and_result(), (DOWNLOADED, 0));
+    gateway.updates();
+    assert!(gateway.installed() == image);
+    assert_eq!(ranges(&server).len(), 1, "the rest alone: {:?}", server.log());
+    for event in ["registered", "unregistered"] {
+        let none = LESHAN.event_within(Duration::ZERO, event, "resumed");
+        assert!(none.is_none(), "{none:?}");
+    }
+}
+
+/// `after-restart = "register"`, the default: the agent registers anew, and is observed anew.
+#[test]
+fn without_that_the_agent_registers_and_is_observed_anew() {
+    let image = package(10, LENGTH);
+    let (mut gateway, server) = killed_in_a_download("anew", "register", &image);
+    let registration = gateway.event("registered")["client"].clone();
+    assert_ne!(registration["id"], gateway.registration["id"], "another registration");
+    gateway.registration = registration;
+    let state = gateway.observe(STATE);
+    assert!(state == DOWNLOADING || state == DOWNLOADED, "{state}");
+    gateway.observe(RESULT);
+    if state == DOWNLOADING {
+        assert_eq!(gateway.told_until(STATE, DOWNLOADED), [DOWNLOADED]);
+    }
+    gateway.updates();
+    assert!(gateway.installed() == image);
+    assert_eq!(ranges(&server).len(), 1, "the rest alone: {:?}", server.log());
 }
