@@ -189,15 +189,8 @@ fn instance(config: SoftwareConfig, own: &OwnUpdate, folder: PathBuf) -> Option<
                 tracing::warn!("the agent cannot update itself: nothing has started it that would start it anew");
                 return None;
             };
-            let running = match running_executable() {
-                Ok(running) => running,
-                Err(error) => {
-                    tracing::warn!("the agent cannot update itself: its own executable cannot be read: {error}");
-                    return None;
-                }
-            };
             let manager = software::Own::new(place, keys, Arc::clone(&own.end), own.stays.clone())?;
-            Instance::own(manager, running).release(name, env!("CARGO_PKG_VERSION"))
+            Instance::own(manager, running_executable).release(name, env!("CARGO_PKG_VERSION"))
         }
         SoftwareKind::Script { program, purge } => {
             let payload = Payload::new(software::SCRIPT_FILE, keys);

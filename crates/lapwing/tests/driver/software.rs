@@ -1,7 +1,9 @@
 //! Software Management: object 9 as servers see it (OMA-TS-LWM2M_SwMgmt-V1_0_2, and the object's definition in
 //! version 1.1).
 
-use std::sync::Arc;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use lapwing::ObjectLink;
@@ -17,7 +19,7 @@ use lapwing_lwm2m::model::{Node, Path, Value};
 
 use crate::common::disk::Simulated;
 use crate::common::scene::Scene;
-use crate::common::software::{FOLDER, File, Machine, VERIFYING, WORKING, builder, of, own, recorder, scene};
+use crate::common::software::{FOLDER, File, Machine, VERIFYING, WORKING, builder, of, own, own_that, recorder, scene};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What was begun has ended by then, also if it waited for its answer to settle.
@@ -663,6 +665,65 @@ async fn a_program_that_was_taken_back_is_reported() {
     old.shows(0, 4, 2).await;
     let activations = machine.calls().iter().filter(|call| call.starts_with("Activate")).count();
     assert_eq!(activations, 1);
+}
+
+/// What tells which executable runs, and waits for the other end to say so.
+fn slow(running: u8) -> (mpsc::Sender<()>, impl FnOnce() -> io::Result<[u8; 32]> + Send + Sync) {
+    let (go, gone) = mpsc::channel();
+    let gone = Mutex::new(gone);
+    let told = move || {
+        gone.into_inner().unwrap().recv().map_err(io::Error::other)?;
+        Ok([running; 32])
+    };
+    (go, told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_waits_for_which_executable_runs() {
+    let (disk, machine) = world();
+    // As long as no update depends on it, nobody asks.
+    let asked = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&asked);
+    let runs = move || {
+        note.store(true, Ordering::Relaxed);
+        Ok([1; 32])
+    };
+    let mut old = own_that(&disk, &machine, runs).await;
+    installed(&mut old, 2).await;
+    old.execute("/9/0/10", "").await;
+    old.wait(5 * SECOND).await;
+    old.kill().await;
+    assert!(!asked.load(Ordering::Relaxed));
+    let activated = machine.calls().len();
+    for running in [2, 1] {
+        let (go, runs) = slow(running);
+        let mut scene = own_that(&disk, &machine, runs).await;
+        // It registers and answers, and what was left stays as it was: nothing is begun beside it.
+        scene.shows(0, 4, 2).await;
+        scene.acts(false, OperationalState::Running).await;
+        assert_eq!(scene.execute("/9/0/10", "").await, Code::METHOD_NOT_ALLOWED);
+        assert_eq!(scene.write("/9/0/3", "coap://files.example").await, Code::BAD_REQUEST);
+        scene.observe("/9/0/9").await;
+        go.send(()).unwrap();
+        scene.wait(SECOND / 2).await;
+        if running == 2 {
+            assert_eq!(machine.calls()[activated..], ["resume Activate"]);
+            scene.shows(0, 4, 2).await;
+        } else {
+            scene.shows(0, 3, 58).await;
+            assert_eq!(scene.notified("/9/0/9"), ["58"]);
+        }
+        scene.kill().await;
+    }
+    // What cannot be read is not said to run.
+    let mut scene = own(&disk, &machine, 1).await;
+    done(&mut scene, 4).await;
+    scene.execute("/9/0/10", "").await;
+    scene.wait(5 * SECOND).await;
+    scene.kill().await;
+    let mut scene = own_that(&disk, &machine, || Err(io::Error::other("no /proc"))).await;
+    scene.wait(SECOND).await;
+    scene.shows(0, 3, 58).await;
 }
 
 #[tokio::test(start_paused = true)]

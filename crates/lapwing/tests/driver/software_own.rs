@@ -169,9 +169,13 @@ impl Life {
         let (end, stays) = (Arc::new(Notify::new()), watch::Sender::new(false));
         let begun = Arc::clone(begun);
         let own = Own { disk: disk.clone(), lie, begun, end: Arc::clone(&end), stays: stays.subscribe() };
-        let builder = Software::builder().instance(0, "own", Instance::own(own, sha256(running)));
+        let running = sha256(running);
+        let builder = Software::builder().instance(0, "own", Instance::own(own, move || Ok(running)));
         let software = builder.open_on(Simulated::new(disk, lie), STATE).map_err(|error| error.to_string())?;
-        Ok(Self { scene: Scene::new(software).await, end, stays, disk: disk.clone() })
+        let mut scene = Scene::new(software).await;
+        // It is told beside all else which executable runs.
+        scene.wait(Duration::from_millis(1)).await;
+        Ok(Self { scene, end, stays, disk: disk.clone() })
     }
 
     /// It has registered, and will not be taken back.

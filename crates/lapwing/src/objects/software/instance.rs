@@ -1,12 +1,13 @@
 //! One instance: the machine, and who does what comes out of it.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapwing_lwm2m::model::{ObjectLink, Resource, ResourceId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use super::machine::{Input, Kind, Phase, Work};
@@ -22,13 +23,15 @@ use crate::transfer::{self, Interruption, Login, Progress, Source, TransferError
 /// So often software is looked at while a server observes what it does.
 const LOOK: Duration = Duration::from_secs(30);
 
+type Running = Box<dyn FnOnce() -> io::Result<[u8; 32]> + Send + Sync>;
+
 /// Software that servers manage: an instance of the object.
 #[must_use]
 pub struct Instance {
     manager: Box<dyn Manager>,
     pub(super) kind: Kind,
-    /// The SHA-256 of the program that runs.
-    running: [u8; 32],
+    /// Tells the SHA-256 of the program that runs.
+    running: Option<Running>,
     name: String,
     version: String,
     checkpoint: Option<ObjectLink>,
@@ -41,7 +44,7 @@ impl Instance {
         Self {
             manager: Box::new(manager),
             kind: Kind::Package,
-            running: [0; 32],
+            running: None,
             name: String::new(),
             version: String::new(),
             checkpoint: None,
@@ -49,13 +52,17 @@ impl Instance {
         }
     }
 
-    /// The program itself, whose executable has this SHA-256 ([`running_executable`](super::running_executable)).
+    /// The program itself; `running` tells the SHA-256 of its executable, and is [`running_executable`](super::running_executable).
+    ///
+    /// It is asked beside all else, since that takes a while on a small machine, and only where something depends on it: after an update.
+    /// Until it has answered, an activation that the program has ended for is still under way, as servers see it; then it is known
+    /// whether the new program runs, or the one before it.
     ///
     /// It takes a package in almost every state (else it could be updated once only), cannot be removed, deactivated, started or
     /// stopped, as nobody would be there to undo it, and is activated by its end: the program that runs afterwards shows whether that has
     /// worked. Writing a URI that begins with NUL, or Uninstall with the argument 1, takes it back to INITIAL.
-    pub fn own(manager: impl Manager, running: [u8; 32]) -> Self {
-        Self { kind: Kind::Own, running, ..Self::new(manager) }
+    pub fn own(manager: impl Manager, running: impl FnOnce() -> io::Result<[u8; 32]> + Send + Sync + 'static) -> Self {
+        Self { kind: Kind::Own, running: Some(Box::new(running)), ..Self::new(manager) }
     }
 
     /// Name and version (9/x/0, 9/x/1) as long as no package has said what they are; empty by default.
@@ -131,7 +138,7 @@ pub(super) struct Managed<D: Disk> {
 }
 
 /// What runs beside it, until this is dropped.
-pub(super) struct Workers([AbortHandle; 2]);
+pub(super) struct Workers(Vec<AbortHandle>);
 
 impl Drop for Workers {
     fn drop(&mut self) {
@@ -144,19 +151,36 @@ impl<D: Disk> Managed<D> {
     pub(super) fn load(
         store: Arc<Store<D>>,
         kept: Kept,
-        instance: Instance,
+        mut instance: Instance,
         source: Option<Arc<dyn Source>>,
     ) -> Result<(Arc<Self>, Workers), StoreError> {
         let (orders, ordered) = mpsc::unbounded_channel();
-        let running = instance.running;
-        let keeper = Keeper::load(store, kept, orders, |length| Input::Started { length, running })?;
+        let running = instance.running.take();
+        let keeper = Keeper::load(store, kept, orders, |length| Input::Started { length })?;
         let managed = Arc::new(Self { keeper, instance, source, observed: watch::Sender::new(false) });
         let worker = Arc::clone(&managed);
         let work = keeper::work(ordered, move |work| -> BoxFuture<'static, ()> {
             Box::pin(Arc::clone(&worker).perform(work))
         });
-        let workers = [tokio::spawn(work).abort_handle(), tokio::spawn(Arc::clone(&managed).follow()).abort_handle()];
+        let mut workers =
+            vec![tokio::spawn(work).abort_handle(), tokio::spawn(Arc::clone(&managed).follow()).abort_handle()];
+        let judged = managed.keeper.look(|machine| machine.depends_on_what_runs().then_some(machine.serial));
+        if let (Some(serial), Some(running)) = (judged, running) {
+            workers.push(tokio::spawn(Arc::clone(&managed).judge(serial, running)).abort_handle());
+        }
         Ok((managed, Workers(workers)))
+    }
+
+    /// What was left when this number was the last is judged by which executable runs.
+    async fn judge(self: Arc<Self>, serial: u64, running: Running) {
+        let place = Arc::clone(&self.keeper.place);
+        let told = spawn_blocking(move || (running(), place.length())).await;
+        let (running, length) = told.unwrap_or_else(|error| (Err(io::Error::other(error)), Ok(None)));
+        let running = running.inspect_err(|error| {
+            tracing::error!("{}: the executable that runs cannot be read: {error}", self.keeper.rules.name);
+        });
+        let (running, length) = (running.ok(), length.ok().flatten());
+        self.keeper.news(Input::Running { serial, length, running }).await;
     }
 
     /// The value of a resource now.

@@ -112,8 +112,15 @@ pub(super) enum Input {
     Started {
         /// The length of the file where the package lies, if there is one.
         length: Option<u64>,
-        /// The SHA-256 of this process's executable.
-        running: [u8; 32],
+    },
+    /// It is known now which executable it is that runs.
+    Running {
+        /// The number when the process started: what was begun since is not what this tells of.
+        serial: u64,
+        /// As with [`Input::Started`].
+        length: Option<u64>,
+        /// Its SHA-256; `None` if it cannot be read.
+        running: Option<[u8; 32]>,
     },
 }
 
@@ -255,7 +262,8 @@ impl Machine {
                 }
                 Ok(None)
             }
-            Input::Started { length, running } => Ok(self.started(length, running)),
+            Input::Started { length } => Ok(self.started(length)),
+            Input::Running { serial, length, running } => Ok(self.runs(serial, length, running)),
         }
     }
 
@@ -441,26 +449,12 @@ impl Machine {
         if self.settings.announce { Work::Announce } else { Work::Nothing }
     }
 
-    fn started(&mut self, length: Option<u64>, running: [u8; 32]) -> Option<Work> {
-        let package = self.package.is_some_and(|package| Some(package.length) == length);
-        if self.kind == Kind::Own {
-            self.in_place.take_if(|(release, _)| release.sha256 != running);
-        }
+    fn started(&mut self, length: Option<u64>) -> Option<Work> {
+        let package = self.is_there(length);
         match (&self.phase, self.task) {
-            (Phase::Installed { release, .. }, Some(Task::Activate)) if self.kind == Kind::Own => {
+            (Phase::Installed { .. }, Some(Task::Activate)) if self.kind == Kind::Own => {
                 self.operational = OperationalState::Running;
-                if release.sha256 == running {
-                    // It may still be taken back.
-                    return Some(Work::Resume(Task::Activate));
-                }
-                self.task = None;
-                self.reason = "after the activation, the program that ran before it runs".to_owned();
-                self.taken_back(package);
                 None
-            }
-            // Somebody has put another executable in its place since.
-            (Phase::Installed { release, active: true }, _) if self.kind == Kind::Own && release.sha256 != running => {
-                self.initial(UpdateResult::Initial)
             }
             (_, Some(task)) => Some(Work::Resume(task)),
             (Phase::Downloading(Delivery::Push), None) => {
@@ -473,6 +467,39 @@ impl Machine {
             (Phase::Downloaded, None) => Some(Work::Verify { after_restart: true }),
             (Phase::Initial | Phase::Delivered(_) | Phase::Installed { .. }, None) => None,
         }
+    }
+
+    /// Whether what was left can be judged only by which executable runs ([`Input::Running`]).
+    pub(super) fn depends_on_what_runs(&self) -> bool {
+        self.kind == Kind::Own && (self.in_place.is_some() || matches!(self.phase, Phase::Installed { .. }))
+    }
+
+    fn runs(&mut self, serial: u64, length: Option<u64>, running: Option<[u8; 32]>) -> Option<Work> {
+        let another = |release: &Release| running.is_some_and(|running| running != release.sha256);
+        self.in_place.take_if(|(release, _)| another(release));
+        match (&self.phase, self.task) {
+            (Phase::Installed { release, .. }, Some(Task::Activate)) if self.serial == serial => {
+                if running == Some(release.sha256) {
+                    // It may still be taken back.
+                    return Some(Work::Resume(Task::Activate));
+                }
+                self.task = None;
+                self.reason = match running {
+                    Some(_) => "after the activation, the program that ran before it runs".to_owned(),
+                    None => "after the activation, it is not known which program runs".to_owned(),
+                };
+                self.taken_back(self.is_there(length));
+                None
+            }
+            // Somebody has put another executable in its place since.
+            (Phase::Installed { release, active: true }, _) if another(release) => self.initial(UpdateResult::Initial),
+            _ => None,
+        }
+    }
+
+    /// Whether what has come last lies there, as far as its length tells.
+    fn is_there(&self, length: Option<u64>) -> bool {
+        self.package.is_some_and(|package| Some(package.length) == length)
     }
 
     fn vanished(&mut self) -> Option<Work> {

@@ -59,7 +59,7 @@ impl Rules for Kept {
     }
 
     fn has_happened(&self, input: &Input) -> bool {
-        matches!(input, Input::Lost(..) | Input::Ended(..))
+        matches!(input, Input::Lost(..) | Input::Ended(..) | Input::Running { .. })
     }
 
     fn needs_package(&self, machine: &Machine) -> bool {

@@ -1,6 +1,7 @@
 //! Object 9 on a simulated disk, with a manager that does what its test wants.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -192,7 +193,19 @@ pub(crate) async fn scene(disk: &sim::Disk, machine: &Arc<Machine>) -> Scene {
 
 /// The scene with the program itself, of which this executable runs.
 pub(crate) async fn own(disk: &sim::Disk, machine: &Arc<Machine>, running: u8) -> Scene {
-    of(disk, builder(machine, Instance::own(recorder(disk, machine), [running; 32]))).await
+    let mut scene = own_that(disk, machine, move || Ok([running; 32])).await;
+    // It is told beside all else.
+    scene.wait(Duration::from_millis(1)).await;
+    scene
+}
+
+/// The same where this tells which executable runs.
+pub(crate) async fn own_that(
+    disk: &sim::Disk,
+    machine: &Arc<Machine>,
+    runs: impl FnOnce() -> io::Result<[u8; 32]> + Send + Sync + 'static,
+) -> Scene {
+    of(disk, builder(machine, Instance::own(recorder(disk, machine), runs))).await
 }
 
 pub(crate) async fn of(disk: &sim::Disk, builder: Builder) -> Scene {

@@ -321,7 +321,29 @@ fn the_own_instance_is_reset_by_uninstall_for_update_and_by_a_uri_with_nul() {
 }
 
 fn restarted(machine: &Machine, package: bool, running: [u8; 32]) -> (Machine, Option<Work>) {
-    took(machine, Input::Started { length: package.then_some(PACKAGE.length), running })
+    let length = package.then_some(PACKAGE.length);
+    let (started, work) = took(machine, Input::Started { length });
+    if !started.depends_on_what_runs() {
+        return (started, work);
+    }
+    let (judged, more) = took(&started, Input::Running { serial: started.serial, length, running: Some(running) });
+    (judged, more.or(work))
+}
+
+#[test]
+fn what_was_begun_since_the_start_is_not_judged_by_what_runs() {
+    let (started, _) = took(&installed(Kind::Own), Input::Started { length: Some(PACKAGE.length) });
+    let runs = |running| Input::Running { serial: started.serial, length: Some(PACKAGE.length), running };
+    let activating = took(&started, ACTIVATE).0;
+    for running in [Some(OTHER), Some(EXECUTABLE), None] {
+        assert_eq!(took(&activating, runs(running)), (activating.clone(), None));
+    }
+    // An activation that was left is not known to have worked.
+    let left = took(&activating, Input::Started { length: Some(PACKAGE.length) }).0;
+    let unknown = Input::Running { serial: left.serial, length: Some(PACKAGE.length), running: None };
+    let (judged, work) = took(&left, unknown.clone());
+    assert_eq!((shown(&judged), judged.task, work), ((State::Delivered, UpdateResult::InstallFailed), None, None));
+    assert_eq!(took(&active(Kind::Own), unknown).0, active(Kind::Own));
 }
 
 #[test]
@@ -402,8 +424,9 @@ fn any_input() -> impl Strategy<Value = Input> {
         any::<bool>().prop_map(|for_update| Input::Uninstall { for_update }),
         proptest::sample::select(tasks.to_vec()).prop_map(Input::Execute),
         (any::<u64>(), any::<bool>()).prop_map(move |(number, well)| Input::Ended(number, ended(well))),
-        (length, any::<bool>())
-            .prop_map(|(length, same)| Input::Started { length, running: if same { EXECUTABLE } else { OTHER } }),
+        length.clone().prop_map(|length| Input::Started { length }),
+        (any::<u64>(), length, proptest::option::of(proptest::sample::select(vec![EXECUTABLE, OTHER])))
+            .prop_map(|(serial, length, running)| Input::Running { serial, length, running }),
     ]
 }
 
@@ -414,6 +437,9 @@ fn present(machine: &Machine, input: Input) -> Input {
         Input::Verified(0..=HALF, release) => Input::Verified(machine.serial, release),
         Input::Lost(0..=HALF, result, reason) => Input::Lost(machine.serial, result, reason),
         Input::Ended(0..=HALF, ended) => Input::Ended(machine.serial, ended),
+        Input::Running { serial: 0..=HALF, length, running } => {
+            Input::Running { serial: machine.serial, length, running }
+        }
         other => other,
     }
 }
