@@ -3,19 +3,25 @@
 //! A package is installed and not started: that is up to Activate, where a unit of systemd is configured for it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Output;
+use std::time::Duration;
 
 use lapwing::objects::software::{
     BoxFuture, Failure, Job, Manager, OperationalState, Package, Release, Task, UpdateResult,
 };
 
+use tokio::process::Command;
+
 use super::super::program::{Run, Runs};
+use super::super::{check, command};
 use super::payload::Payload;
 use super::service::Service;
 use super::{blocking, failed};
 
 /// apt knows a file by its path and by the end of its name.
 pub const FILE: &str = "package.deb";
+/// How long dpkg may take to say what is installed.
+const QUERY: Duration = Duration::from_secs(60);
 /// Who has said what apt and dpkg say.
 const WHO: &str = "installer";
 
@@ -118,25 +124,27 @@ impl Apt {
 
     /// The version that is installed, whole; the outer `None` where dpkg cannot be asked.
     async fn installed(&self) -> Option<Option<String>> {
-        let (root, package) = (self.root.0.clone(), self.package.clone());
-        let asked = blocking(move || {
-            let mut query = Command::new("dpkg-query");
-            query.args(root).args(["--show", "--showformat=${Status}\n${Version}", &package]).stdin(Stdio::null());
-            query.output().map_err(|error| failed("dpkg-query", error))
-        });
-        let output = asked.await.ok()?;
+        let mut query = Command::new("dpkg-query");
+        query.args(&self.root.0).args(["--show", "--showformat=${Status}\n${Version}", &self.package]);
+        let output = command::output(&mut query, QUERY).await.ok()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         Some(said.strip_prefix("install ok installed\n").map(str::to_owned))
     }
 }
 
+/// The longest name and version, in bytes (9/x/0, 9/x/1).
+const LONGEST: usize = 255;
+
+/// Asks one of dpkg's programs about a file, which may take as long as a file is long.
+async fn ask(program: &str, arguments: &[&str], file: Option<&Path>) -> Result<Output, Failure> {
+    let output = command::output(Command::new(program).args(arguments).args(file), check::LOOK).await;
+    output.map_err(|error| failed(program, error).with_result(UpdateResult::Device))
+}
+
 /// What a package of Debian says of itself, if it is whole and for this machine.
-fn inspect(file: &Path, package: &str) -> Result<(String, String), Failure> {
-    let ask = |program: &str, arguments: &[&str], file: Option<&Path>| {
-        let output = Command::new(program).args(arguments).args(file).stdin(Stdio::null()).output();
-        output.map_err(|error| failed(program, error).with_result(UpdateResult::Device))
-    };
-    let fields = ask("dpkg-deb", &["--show", "--showformat=${Package}\n${Version}\n${Architecture}"], Some(file))?;
+async fn inspect(file: &Path, package: &str) -> Result<(String, String), Failure> {
+    let format = "--showformat=${Package}\n${Version}\n${Architecture}";
+    let fields = ask("dpkg-deb", &["--show", format], Some(file)).await?;
     let said = String::from_utf8_lossy(&fields.stdout).into_owned();
     let [name, version, architecture] = said.lines().collect::<Vec<_>>()[..] else {
         let complaint = String::from_utf8_lossy(&fields.stderr).trim().to_owned();
@@ -146,15 +154,16 @@ fn inspect(file: &Path, package: &str) -> Result<(String, String), Failure> {
     if name != package {
         return other(format!("this is {name:?}, and {package:?} is managed here"));
     }
-    let mut own = ask("dpkg", &["--print-architecture"], None)?.stdout;
-    own.extend(ask("dpkg", &["--print-foreign-architectures"], None)?.stdout);
+    if version.len() > LONGEST {
+        return other(format!("its version is longer than {LONGEST} bytes"));
+    }
+    let mut own = ask("dpkg", &["--print-architecture"], None).await?.stdout;
+    own.extend(ask("dpkg", &["--print-foreign-architectures"], None).await?.stdout);
     if architecture != "all" && !String::from_utf8_lossy(&own).lines().any(|own| own == architecture) {
         return other(format!("this is for {architecture}"));
     }
     // Reads all of it.
-    let contents =
-        Command::new("dpkg-deb").arg("--contents").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).output();
-    let contents = contents.map_err(|error| failed("dpkg-deb", error))?;
+    let contents = ask("dpkg-deb", &["--contents"], Some(file)).await?;
     if !contents.status.success() {
         let complaint = String::from_utf8_lossy(&contents.stderr).trim().to_owned();
         return Err(failed("the package is damaged", complaint).with_result(UpdateResult::Integrity));
@@ -165,14 +174,12 @@ fn inspect(file: &Path, package: &str) -> Result<(String, String), Failure> {
 impl Manager for Apt {
     fn verify<'a>(&'a self, package: &'a Package) -> BoxFuture<'a, Result<Release, Failure>> {
         Box::pin(async {
-            let (payload, folder) = (self.payload.clone(), self.folder.clone());
-            let (package, managed) = (package.clone(), self.package.clone());
-            blocking(move || {
-                let look = |file: &Path| inspect(file, &managed);
-                let (release, (name, version)) = payload.inspect(&package, &folder, look)?;
-                Ok(release.name(name).version(version))
-            })
-            .await
+            let (payload, package, folder) = (self.payload.clone(), package.clone(), self.folder.clone());
+            let (release, file) = blocking(move || payload.lay_out(&package, &folder)).await?;
+            let found = inspect(&file, &self.package).await;
+            self.payload.clear(&file)?;
+            let (name, version) = found?;
+            Ok(release.name(name).version(version))
         })
     }
 

@@ -23,20 +23,6 @@ impl Payload {
         if keys.is_empty() { Self::Bare } else { Self::Packed(Format::new(file).signed_by(keys)) }
     }
 
-    /// Looks at a package without a trace: what is known of it, and where the file is for `look`, which is a copy in `folder` where it was
-    /// packed. Blocks.
-    pub(super) fn inspect<T>(
-        &self,
-        package: &Package,
-        folder: &Path,
-        look: impl FnOnce(&Path) -> Result<T, Failure>,
-    ) -> Result<(Release, T), Failure> {
-        let (release, path) = self.lay_out(package, folder)?;
-        let found = look(&path);
-        self.clear(&path)?;
-        Ok((release, found?))
-    }
-
     /// What is known of a package, and where its file is to be looked at: a copy in `folder` where it was packed, which is to be
     /// [cleared](Self::clear) away then. Blocks.
     pub(super) fn lay_out(&self, package: &Package, folder: &Path) -> Result<(Release, PathBuf), Failure> {

@@ -101,6 +101,8 @@ async fn what_is_none_for_here_is_refused() {
         assert!(failure.result == Some(result) && failure.reason.contains(why), "{failure:?}");
     };
     refused(bench.deb("teapot", "1", "all"), UpdateResult::PackageType, "\"kettle\" is managed here").await;
+    let long = format!("1.{}", "0".repeat(300));
+    refused(bench.deb("kettle", &long, "all"), UpdateResult::PackageType, "longer than 255 bytes").await;
     refused(bench.deb("kettle", "1", "hurd-sh4"), UpdateResult::PackageType, "this is for hurd-sh4").await;
     fs::write(bench.path("package"), "no package").unwrap();
     refused(bench.package("package"), UpdateResult::PackageType, "no package of Debian").await;
