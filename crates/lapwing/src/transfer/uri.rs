@@ -211,6 +211,10 @@ impl FromStr for Uri {
         if coap {
             uri.segments()?;
             uri.arguments()?;
+        } else if authority.contains('%') {
+            return Err(Cause::Malformed("a URI of HTTP has no zone"));
+        } else if text.contains(['<', '>', '`', '"']) {
+            return Err(Cause::Malformed("a character that no URI has"));
         }
         Ok(uri)
     }
@@ -267,6 +271,14 @@ mod tests {
         let same = |one: &str, other: &str| one.parse::<Uri>().unwrap().same_origin(&other.parse().unwrap());
         assert!(same("http://host/a", "http://u:p@HOST/b"));
         assert!(!same("http://host/", "https://host/") && !same("http://host/", "http://host:8080/"));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn what_http_cannot_ask_for_is_no_uri() {
+        for text in ["http://host/<a>", "https://host/?a=\"", "http://[fe80::1%25eth0]/", "http://host:0/"] {
+            assert!(matches!(text.parse::<Uri>(), Err(Cause::Malformed(_))), "{text}");
+        }
     }
 
     #[test]
