@@ -51,7 +51,7 @@ fn refuse(headers: &HeaderMap, api: bool) -> Option<&'static str> {
 }
 
 /// Whether a `Host` cannot be a name that strangers have in the DNS.
-fn is_private(host: &str) -> bool {
+pub(super) fn is_private(host: &str) -> bool {
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     if let Some((ip, _)) = bracketed {
         return ip.parse::<IpAddr>().is_ok();

@@ -23,7 +23,7 @@ use tokio::{sync::watch, time::interval};
 
 use super::{
     error::ApiError,
-    files, json,
+    files, guard, json,
     query::{self, Pairs},
 };
 use crate::{
@@ -214,6 +214,11 @@ fn authority(
         _ => return Err(ApiError::invalid_request(format_args!("{scheme} is none of coap, coaps and http"))),
     };
     if let Some(host) = host {
+        if scheme == "http" && !guard::is_private(host) {
+            return Err(ApiError::invalid_request(format_args!(
+                "{host} is a public name, by which this server gives nothing over http; let it be an address, or choose another scheme"
+            )));
+        }
         let named = format!("{scheme}://{host}:{}/", listens.port());
         return match named.parse::<axum::http::Uri>() {
             Ok(uri) if uri.host() == Some(host) => Ok(format!("{host}:{}", listens.port())),

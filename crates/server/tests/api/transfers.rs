@@ -176,6 +176,11 @@ fn transfers_without_sense_are_400() {
         ("/5/0/1/pull?file=fw.bin&scheme=ftp", 400, "Invalid request: ftp is none of coap, coaps and http"),
         ("/5/0/1/pull?file=fw.bin&scheme=coaps", 400, "Invalid request: this server does not listen for coaps"),
         ("/5/0/1/pull?file=fw.bin&host=a/b", 400, "Invalid request: a/b is no host"),
+        (
+            "/5/0/1/pull?file=fw.bin&scheme=http&host=files.example.com",
+            400,
+            "Invalid request: files.example.com is a public",
+        ),
         ("/5/0/1/pull?file=fw.bin&host=::1", 400, "Invalid request: ::1 is no host"),
     ] {
         post(&server, path).is_error(status, begins);
