@@ -331,6 +331,20 @@ async fn what_does_not_boot_has_failed<M: Machine>(bench: &mut Bench<M>) {
     bench.states();
 }
 
+/// After the boot loader has fallen back to B it still names A, which does not run.
+async fn what_runs_is_not_written_over<M: Machine>(bench: &mut Bench<M>) {
+    assert_eq!((bench.machine.booted().as_str(), bench.machine.next().as_str()), ("B", "A"));
+    bench.delivers(Image::Sound, 4).await;
+    bench.execute(2).await;
+    bench.sees(UPDATING).await;
+    bench.asks_for_a_reboot().await;
+    assert!(bench.machine.side("B", content(1).len()) == content(1));
+    bench.reboots_into("A");
+    bench.registered().await;
+    assert_eq!(bench.sees(IDLE).await, SUCCESS);
+    bench.runs("A", &content(4));
+}
+
 async fn end_to_end<M: Machine>(bench: &mut Bench<M>) {
     a_sound_package_is_installed(bench).await;
     unsound_packages_change_nothing(bench).await;
@@ -339,7 +353,9 @@ async fn end_to_end<M: Machine>(bench: &mut Bench<M>) {
 
 #[tokio::test]
 async fn swupdate_installs_what_is_pushed_and_the_side_that_runs_decides() {
-    end_to_end(&mut Bench::new(Swupdate::new(), swupdate, "go-back-after = 60").await).await;
+    let mut bench = Bench::new(Swupdate::new(), swupdate, "go-back-after = 60").await;
+    end_to_end(&mut bench).await;
+    what_runs_is_not_written_over(&mut bench).await;
 }
 
 #[tokio::test]

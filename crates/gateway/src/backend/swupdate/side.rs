@@ -44,7 +44,7 @@ pub struct Sides {
 
 impl Sides {
     /// Each of these sides in turn: the one that `read` (a program and its arguments, such as `fw_printenv -n bootside`) prints is
-    /// booted, and the image goes to the first that is not.
+    /// booted, and the image goes to the first that does not run.
     ///
     /// # Panics
     /// When `read` is empty.
@@ -87,11 +87,12 @@ impl Sides {
             return Ok(Side { name: String::new(), software_set: String::new(), running_mode: String::new() });
         }
         let unknown = |why: String| Error::failed("the side to install to", why);
-        let booted = self.next().await?.ok_or_else(|| unknown("the boot loader's variable is not set".to_owned()))?;
-        if !self.sides.iter().any(|side| side.name == booted) {
-            return Err(unknown(format!("the boot loader's variable is `{booted}`, which is none of the sides")));
+        // After the boot loader has fallen back, its variable names the other one, and what runs would be written over.
+        let runs = self.running().await?.ok_or_else(|| unknown("which side runs is not told".to_owned()))?;
+        if !self.sides.iter().any(|side| side.name == runs) {
+            return Err(unknown(format!("`{runs}` is said to run, which is none of the sides")));
         }
-        self.other_than(&booted).ok_or_else(|| unknown("there is but one side".to_owned()))
+        self.other_than(&runs).ok_or_else(|| unknown("there is but one side".to_owned()))
     }
 }
 
@@ -124,6 +125,12 @@ mod tests {
         assert_eq!(Sides::default().target().await.unwrap().software_set, "");
     }
 
+    #[tokio::test]
+    async fn what_runs_is_not_written_over_though_the_boot_loader_names_the_other_side() {
+        let fallen_back = sides(&["A", "B"], "B").running_by(vec!["printf".to_owned(), "A".to_owned()]);
+        assert_eq!(fallen_back.target().await.unwrap().to_string(), "stable,copy-B");
+    }
+
     #[test]
     fn a_selection_has_a_software_set_and_a_running_mode() {
         assert_eq!(Side::parse("a", "stable, main-a").unwrap().to_string(), "stable,main-a");
@@ -135,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn without_knowing_the_booted_side_there_is_no_other() {
         for (sides, why) in [
-            (sides(&["A", "B"], ""), "not set"),
+            (sides(&["A", "B"], ""), "not told"),
             (sides(&["A", "B"], "C"), "`C`"),
             (sides(&["A"], "A"), "but one"),
             (Sides::opposite(sides(&["A", "B"], "").sides, vec!["false".to_owned()]), "exit status: 1"),
