@@ -90,6 +90,8 @@ fn an_account_lends_its_key_to_a_pull_from_its_server_after_a_restart_too() {
     let agent = start("max-rate = 40000");
     assert_eq!(server.manage(&["write", "/5/0/1", "coaps://127.0.0.1:1/files/image"]).text(), "2.04 CHANGED");
     agent.says("there are no credentials for this server");
+    // Only then it is over: another URI would be refused before.
+    agent.says("firmware: the download was cut off");
     let uri = format!("{}/files/image", server.uri);
     assert_eq!(server.manage(&["write", "/5/0/1", &uri]).text(), "2.04 CHANGED");
     let part = state.join("firmware/image.part");
