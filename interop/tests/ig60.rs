@@ -110,6 +110,27 @@ fn an_image_is_not_believed_that_calls_itself_installed() {
 }
 
 #[test]
+fn swupdate_is_asked_once_more_where_it_has_ended_without_a_word() {
+    let machine = machine();
+    let content = b"a new system".repeat(100);
+    let folder = machine.folder().display();
+    for (ends, expected, side) in [(1, SUCCESS, "B"), (2, FAILURE, "A")] {
+        machine.boot_a();
+        // The real one, but for so many times at first.
+        let words = format!(
+            "echo x >>{folder}/asked; [ $(wc -l <{folder}/asked) -gt {ends} ] || exit 1\n\
+             exec swupdate -v -B uboot -k {folder}/own.pem \"$@\"\n"
+        );
+        fs::write(machine.folder().join("swupdate.sh"), words).unwrap();
+        let image = machine.image(Image::Sound, &content);
+        let output = ended(script(&machine).env("IG60_SWUPDATE", format!("sh {folder}/swupdate.sh")).arg(image));
+        assert_eq!(output.status.code(), expected, "{}", said(&output));
+        assert_eq!(machine.next(), side);
+        fs::remove_file(machine.folder().join("asked")).unwrap();
+    }
+}
+
+#[test]
 fn one_update_runs_at_a_time_and_one_that_was_killed_does_not_count() {
     let machine = machine();
     let lock = machine.folder().join("lock");

@@ -59,13 +59,19 @@ esac
 
 echo "ig60_fw_update: side $side is booted, $image goes to side $other"
 # Its exit code alone is not enough: of version 2022.12 it now and then is that of a helper, 1, although all is written. Nor are its words:
-# names from the image are among them, which nobody has signed. Where it has failed it has said so, in whatever comes besides.
-{ $swupdate -e "$selection$other" -i "$image"; echo $? > "$lock/code"; } 2>&1 | tee "$lock/log"
-code=$(cat "$lock/code")
-if [ "$code" != 0 ] &&
-    { ! grep -q 'SWUPDATE successful !' "$lock/log" || grep -q -e '^\[ERROR' -e 'SWUPDATE failed' "$lock/log"; }; then
-    fail "swupdate has failed with exit code $code: side $side stays"
-fi
+# names from the image are among them, which nobody has signed. Where it has failed it has said so, in whatever comes besides. And now
+# and then that helper ends it before it has said either: then it is asked once more, as the side is not booted yet.
+for _ in 1 2; do
+    { $swupdate -e "$selection$other" -i "$image"; echo $? > "$lock/code"; } 2>&1 | tee "$lock/log"
+    code=$(cat "$lock/code")
+    [ "$code" != 0 ] || break
+    ! grep -q -e '^\[ERROR' -e 'SWUPDATE failed' "$lock/log" || break
+    if grep -q 'SWUPDATE successful !' "$lock/log"; then
+        code=0
+        break
+    fi
+done
+[ "$code" = 0 ] || fail "swupdate has failed with exit code $code: side $side stays"
 $setenv bootside "$other" || fail "bootside cannot be set: side $side stays"
 echo "ig60_fw_update: side $other is booted next"
 exit $SUCCESS
