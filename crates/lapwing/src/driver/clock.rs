@@ -37,6 +37,7 @@ pub trait Clock: Send + 'static {
 #[derive(Debug)]
 pub struct BootClock {
     timer: AsyncFd<OwnedFd>,
+    /// When it will ring, if it was set and has not been found to have rung.
     armed: Option<Duration>,
     /// Readable when the wall clock was set.
     wall: AsyncFd<OwnedFd>,
@@ -73,16 +74,16 @@ impl BootClock {
         told != Err(rustix::io::Errno::AGAIN) || self.was_set(cx)
     }
 
-    fn arm(&mut self, deadline: Option<Duration>) {
+    fn arm(&mut self, deadline: Duration) {
         // All zero disarms, so a deadline of zero becomes the next nanosecond.
-        let value = deadline.map_or(Duration::ZERO, |deadline| deadline.max(Duration::from_nanos(1)));
+        let value = deadline.max(Duration::from_nanos(1));
         let value = Timespec {
             tv_sec: i64::try_from(value.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: value.subsec_nanos().into(),
         };
         let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         match timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &spec) {
-            Ok(_) => self.armed = deadline,
+            Ok(_) => self.armed = Some(deadline),
             Err(error) => tracing::error!(%error, "the timer cannot be set"),
         }
     }
@@ -96,14 +97,16 @@ impl Clock for BootClock {
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Duration>) -> Poll<()> {
-        if deadline != self.armed {
-            self.arm(deadline);
-        }
         if self.was_set(cx) {
             return Poll::Ready(());
         }
+        // An alarm that is too early stays: many a datagram puts the deadline off, and to be woken once for nothing costs less than to
+        // set the timer for each of them.
         let Some(deadline) = deadline else { return Poll::Pending };
         loop {
+            if self.armed.is_none_or(|armed| armed > deadline) {
+                self.arm(deadline);
+            }
             match ready!(self.timer.poll_read_ready(cx)) {
                 Ok(mut guard) => {
                     // What is read is the number of expirations, or nothing where an earlier deadline made it readable.
@@ -112,8 +115,8 @@ impl Clock for BootClock {
                 }
                 Err(error) => tracing::error!(%error, "the timer cannot be waited for"),
             }
+            self.armed = None;
             if since_zero(clock_gettime(ClockId::Boottime)) >= deadline {
-                self.armed = None;
                 return Poll::Ready(());
             }
         }
@@ -201,6 +204,19 @@ mod tests {
         let forgotten = poll_fn(|cx| clock.poll_until(cx, None));
         assert!(tokio::time::timeout(Duration::from_millis(60), forgotten).await.is_err());
         poll_fn(|cx| clock.poll_until(cx, Some(soon))).await;
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_is_put_off_sets_no_timer_and_comes_at_its_time() {
+        let mut clock = BootClock::new().unwrap();
+        let soon = clock.now().elapsed + Duration::from_millis(20);
+        let later = soon + Duration::from_millis(30);
+        for deadline in [soon, later] {
+            let early = poll_fn(|cx| Poll::Ready(clock.poll_until(cx, Some(deadline)).is_ready())).await;
+            assert!(!early && clock.armed == Some(soon), "{deadline:?}");
+        }
+        poll_fn(|cx| clock.poll_until(cx, Some(later))).await;
+        assert!(clock.now().elapsed >= later);
     }
 
     #[test]
