@@ -6,11 +6,10 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
-use common::Running;
 use common::firmware::{Bench, package_of};
+use common::{Running, strace};
 use lapwing_coap::wire::Code;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::sleep;
@@ -29,15 +28,6 @@ const EVENTS: &str = "anon_inode:[eventpoll]";
 const DELAY: &str = "inject=epoll_wait,epoll_pwait:delay_exit=10000";
 /// So many agents at once.
 const AT_ONCE: usize = 4;
-
-/// Why strace cannot be used here, if so.
-fn refused() -> Option<String> {
-    match Command::new("strace").args(["-D", "-f", "-e", "trace=fsync", "true"]).output() {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Some(error.to_string()),
-    }
-}
 
 /// How far an agent came.
 #[derive(Debug, Default)]
@@ -138,7 +128,7 @@ async fn unless_dead<T>(agent: &mut Running, work: impl Future<Output = T>) -> O
 
 #[tokio::test]
 async fn killed_at_every_fsync_and_rename_nothing_acknowledged_is_lost_and_nothing_is_installed_twice() {
-    if let Some(why) = refused() {
+    if let Some(why) = strace::refused() {
         eprintln!("not tested here: strace cannot trace: {why}");
         return;
     }

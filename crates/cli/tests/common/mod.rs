@@ -7,6 +7,7 @@ pub(crate) mod namespace;
 pub(crate) mod proxy;
 pub(crate) mod secrets;
 pub(crate) mod secure;
+pub(crate) mod strace;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};

@@ -96,6 +96,8 @@ struct Driver<N: Net, C, D> {
     /// Servers are not told that it stops: another process goes on with its registrations.
     resumable: bool,
     stopped: bool,
+    /// The last input was a datagram.
+    heard: bool,
     transmit: Vec<u8>,
     receive: Box<[u8]>,
 }
@@ -127,6 +129,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
             farewell: None,
             resumable,
             stopped: false,
+            heard: false,
             transmit: Vec::new(),
             receive: vec![0; MAX_DATAGRAM].into(),
         })
@@ -134,6 +137,7 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
 
     /// Ready when the client has stopped.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.shared.signal.awake();
         for _ in 0..INPUTS {
             self.pump();
             let left = self.farewell.is_some() && self.resumable && self.records.are_durable();
@@ -173,17 +177,20 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
 
     /// Takes the next thing that comes from outside of the engine.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What a datagram has set going is done before the next one is looked for: its answer has left by then, so that a peer that is quick
+        // has sent more, and no sleep lies between. Whoever goes on for ever by itself keeps no datagram out: they take turns.
+        let heard = std::mem::take(&mut self.heard);
+        if heard && self.shared.signal.is_raised() && self.poll_signal(cx).is_ready() {
+            return Poll::Ready(());
+        }
         if let Poll::Ready((flow, arrival)) = self.flows.poll(cx, &mut self.receive) {
             self.now = self.clock.now();
+            self.heard = true;
             match arrival {
                 Arrival::Datagram(length) => self.engine.handle_datagram(self.now, flow, &self.receive[..length]),
                 Arrival::Event(event) => self.engine.handle_flow(self.now, flow, event),
             }
-        } else if self.shared.signal.poll(cx).is_ready() {
-            self.now = self.clock.now();
-            self.take_requests();
-            self.take_changes();
-            self.operations.poll(&mut Sides { engine: &mut self.engine, objects: &mut self.objects, now: self.now });
+        } else if self.poll_signal(cx).is_ready() {
         } else if let Poll::Ready((id, result)) = self.records.poll(cx) {
             self.now = self.clock.now();
             self.engine.persisted(self.now, id, result);
@@ -197,6 +204,16 @@ impl<N: Net, C: Clock, D: Disk> Driver<N, C, D> {
                 self.stopped = true;
             }
         }
+        Poll::Ready(())
+    }
+
+    /// Takes what objects and handles have to say.
+    fn poll_signal(&mut self, cx: &Context<'_>) -> Poll<()> {
+        ready!(self.shared.signal.poll(cx));
+        self.now = self.clock.now();
+        self.take_requests();
+        self.take_changes();
+        self.operations.poll(&mut Sides { engine: &mut self.engine, objects: &mut self.objects, now: self.now });
         Poll::Ready(())
     }
 
