@@ -2,7 +2,7 @@
 
 /// Makes digests that nobody without the key can aim at: of datagrams, to tell duplicates, and of requests, to find their transfer.
 ///
-/// A folded multiplication for each eight bytes, as in wyhash and foldhash: a datagram of 30 bytes takes 3 ns where std's SipHash
+/// A folded multiplication for each sixteen bytes, as in wyhash and foldhash: a datagram of 30 bytes takes 3 ns where std's SipHash
 /// takes 20, and a collision only ever harms the peer that sent both datagrams.
 #[derive(Clone, Copy)]
 pub(crate) struct Digester {
@@ -40,7 +40,13 @@ impl Digest {
     #[inline]
     #[must_use]
     pub(crate) fn with(mut self, bytes: &[u8]) -> Self {
-        let (words, rest) = bytes.as_chunks::<8>();
+        // Two words a multiplication: each waits for the one before, which is what a datagram with a block of 1,024 bytes takes its time for.
+        let (pairs, rest) = bytes.as_chunks::<16>();
+        for pair in pairs {
+            let (words, _) = pair.as_chunks::<8>();
+            self = self.with_words(u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]));
+        }
+        let (words, rest) = rest.as_chunks::<8>();
         for word in words {
             self = self.with_word(u64::from_le_bytes(*word));
         }
@@ -53,7 +59,12 @@ impl Digest {
     #[inline]
     #[must_use]
     pub(crate) fn with_word(self, word: u64) -> Self {
-        let product = u128::from(self.state ^ word) * u128::from(self.factor);
+        self.with_words(word, 0)
+    }
+
+    #[inline]
+    fn with_words(self, one: u64, other: u64) -> Self {
+        let product = u128::from(self.state ^ one) * u128::from(self.factor ^ other);
         Self { state: (product as u64) ^ (product >> 64) as u64, ..self }
     }
 
