@@ -47,6 +47,8 @@ pub(super) struct Flights {
     requests: VecDeque<Request>,
     /// The number of the first of them.
     first: u32,
+    /// None with a lower number is out.
+    settled: u32,
     /// How many are out, and how many bytes they ask for.
     out: usize,
     bytes: usize,
@@ -191,7 +193,8 @@ impl Flights {
         let highest = self.highest.unwrap_or(self.first);
         let patience = rtt.patience(self.tolerance.eighths);
         let mut silence: Option<Duration> = None;
-        for (number, request) in (self.first..).zip(&mut self.requests) {
+        let from = self.unsettled();
+        for (number, request) in (self.first + from as u32..).zip(self.requests.range_mut(from..)) {
             if number >= highest && self.accepted == 0 {
                 break;
             }
@@ -226,6 +229,20 @@ impl Flights {
         }
         self.forget(now, rtt);
         losses
+    }
+
+    /// The place of the first that is out, or of the first of those before it that are lost with no answer between. While a lost request is
+    /// remembered there may be thousands before that, which have nothing to tell.
+    fn unsettled(&mut self) -> usize {
+        let mut place = self.settled.saturating_sub(self.first) as usize;
+        while self.requests.get(place).is_some_and(|request| !request.is_out()) {
+            place += 1;
+        }
+        self.settled = self.first + place as u32;
+        while place > 0 && self.requests[place - 1].fate == Fate::Lost {
+            place -= 1;
+        }
+        place
     }
 
     /// Takes all that are out for lost.
@@ -275,5 +292,32 @@ impl Flights {
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
         self.requests.capacity() * size_of::<Request>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_between_a_remembered_loss_and_what_is_out_is_not_looked_at() {
+        let (mut flights, mut rtt) = (Flights::default(), Rtt::default());
+        let second = Duration::from_secs(1);
+        rtt.sample(second);
+        for number in 0..100_u64 {
+            let (offset, size, id) = (1024 * number, BlockSize::B1024, number as MessageId);
+            let (repeated, alone, limited, fate) = (false, false, false, Fate::Flying);
+            flights.push(Request { offset, size, id, sent_at: second, repeated, alone, limited, fate });
+        }
+        for number in 1..90 {
+            flights.answered(number);
+        }
+        // Number 0 was overtaken. It is remembered, since its answer may still come.
+        assert_eq!(flights.lose(second, &rtt).requests.len(), 1);
+        assert_eq!((flights.requests.len(), flights.unsettled()), (100, 90));
+        // Of losses without an answer between, the first tells since when there was none.
+        flights.answered(98);
+        assert_eq!(flights.lose(second, &rtt).requests.len(), 6);
+        assert_eq!(flights.unsettled(), 90);
     }
 }
