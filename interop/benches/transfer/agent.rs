@@ -25,7 +25,10 @@ pub(crate) struct Agent {
     _state: TempDir,
 }
 
-/// A core for the one that is measured, and one for all others.
+/// The core of the one that is measured.
+pub(crate) const RECEIVER: &str = "1";
+
+/// A program that is to run on one core.
 pub(crate) fn pinned(core: &str, program: &Path) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]).arg(program);
@@ -39,17 +42,17 @@ pub(crate) fn free_port() -> Result<u16> {
 }
 
 impl Agent {
-    /// Starts both, and hosts the file at the server.
-    pub(crate) fn start(program: &Path, image: &Path) -> Result<Self> {
+    /// Starts both, and hosts the file at the server, which runs on this core.
+    pub(crate) fn start(program: &Path, image: &Path, core: &str) -> Result<Self> {
         let (coap, http) = (free_port()?, free_port()?);
         let http = format!("http://127.0.0.1:{http}");
-        let mut server = pinned("0", program);
+        let mut server = pinned(core, program);
         server.args(["serve", "--coap", &format!("127.0.0.1:{coap}"), "--http", &http[7..]]);
         let server = Process::start(&mut server);
         let state = scratch()?;
         let configuration: PathBuf = state.path().join("agent.toml");
         fs::write(&configuration, CONFIGURATION)?;
-        let mut agent = pinned("1", program);
+        let mut agent = pinned(RECEIVER, program);
         agent.args(["run", "--endpoint", "bench", "--server", &format!("coap://127.0.0.1:{coap}"), "--config"]);
         let agent = Process::start(agent.arg(configuration).arg("--state").arg(state.path().join("state")));
         let started = Self { agent, api: format!("{http}/api"), http, _server: server, _state: state };

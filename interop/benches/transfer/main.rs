@@ -16,7 +16,7 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "cargo bench --package interop --bench transfer -- WHAT
 
-  local               4 MiB pushed and pulled over loopback: seconds, and CPU of the one that receives
+  local               4 MiB pushed and pulled over loopback, on two cores and on one: seconds, and CPU of the one that receives
   memory              300 MB pushed and pulled: how much more memory the agent takes
   impaired [SECONDS]  pulls over a link of 300 ms that loses packets, each cell for 60 or so many seconds. As root; needs
                       iptables, ethtool and Python's NetfilterQueue
