@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::{Seen, Solo, get, message, post};
 use lapwing_coap::{
     Block, BlockSize, Code, Message, MessageType, Token,
-    peer::{Config, Outgoing, Receive, Reply},
+    peer::{Config, Offer, Outgoing, Receive, Reply},
     wire::{describe, option},
 };
 use sim::Random;
@@ -26,7 +26,9 @@ impl Engine {
         let mut config = Config::default();
         config.block_size = block_size;
         config.transmission.nstart = 4;
-        Self { solo: Solo::new(config), random: Random::seeded(seed), replies: Vec::new(), observers: Vec::new() }
+        let mut solo = Solo::new(config);
+        solo.peer.offer_q_block2([Offer::Nobody, Offer::Reachable, Offer::Anybody][(seed % 3) as usize]);
+        Self { solo, random: Random::seeded(seed), replies: Vec::new(), observers: Vec::new() }
     }
 
     fn hear(&mut self, datagram: &[u8]) {
@@ -131,6 +133,8 @@ fn valid() -> Vec<Vec<u8>> {
         message(MessageType::Con, Code::PUT, id, b"put", &options, &vec![5; length])
     };
     let block2: [(u16, &[u8]); 2] = [(option::URI_PATH, b"3"), (option::BLOCK2, &[0x16])];
+    let q_block2: [(u16, &[u8]); 3] =
+        [(option::URI_PATH, b"3"), (option::Q_BLOCK2, &[0x02]), (option::Q_BLOCK2, &[0x1a])];
     let observe: [(u16, &[u8]); 2] = [(option::OBSERVE, b""), (option::URI_PATH, b"3")];
     let proxy: [(u16, &[u8]); 1] = [(option::PROXY_URI, b"coap://x/y")];
     vec![
@@ -148,6 +152,8 @@ fn valid() -> Vec<Vec<u8>> {
         message(MessageType::Ack, Code::EMPTY, 12, b"", &[], b""),
         message(MessageType::Rst, Code::EMPTY, 13, b"", &[], b""),
         message(MessageType::Con, Code::EMPTY, 14, b"", &[], b""),
+        message(MessageType::Con, Code::GET, 15, b"set", &q_block2, b""),
+        message(MessageType::Non, Code::GET, 16, b"set", &q_block2, b""),
     ]
 }
 

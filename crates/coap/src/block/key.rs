@@ -27,7 +27,7 @@ impl Profile {
                 option::OBSERVE if option.value.len() <= 3 => observe = observe.or(option.uint()),
                 option::BLOCK1 => block1 = option.uint().map(Block::decode).transpose()?,
                 option::BLOCK2 => block2 = option.uint().map(Block::decode).transpose()?,
-                option::OBSERVE | option::ETAG => {}
+                option::OBSERVE | option::ETAG | option::Q_BLOCK2 => {}
                 number if option::is_no_cache_key(number) => {}
                 number => key = key.with_word(u64::from(number)).with(option.value),
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ExchangeId;
 use crate::{
-    block::Body,
+    block::{BlockSet, Body},
     message::Effect,
     wire::{Block, MessageId, Token},
 };
@@ -25,6 +25,10 @@ pub(crate) struct Turn {
     pub(crate) observe: bool,
     pub(crate) block1: Option<Block>,
     pub(crate) block2: Option<Block>,
+    /// What it asks for by Q-Block2.
+    pub(crate) set: Option<BlockSet>,
+    /// Some of that was sent.
+    pub(crate) begun: bool,
 }
 
 /// A request that is open: with all its messages, where its body or that of its answer comes in blocks.

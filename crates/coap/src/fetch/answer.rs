@@ -5,17 +5,13 @@ use std::time::Duration;
 use super::{
     Event, Failure, Fetch, Head, Pace, Restart, State,
     cubic::Answered,
-    flights::{Fate, Request},
+    dialect::is_by_q_block2,
+    flights::{Fate, Manner, Request},
 };
 use crate::{
     block::Etag,
     wire::{Block, BlockSize, Code, Message, MessageType, option},
 };
-
-/// Critical options of an answer that are processed here.
-fn understood(number: u16) -> bool {
-    number == option::BLOCK2
-}
 
 /// Why an answer is not the block that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +27,11 @@ impl Fetch {
         if message.code == Code::EMPTY {
             return self.handle_empty(&message);
         }
-        let Some(number) = self.number(&message.token).filter(|_| message.code.is_response()) else { return false };
+        let Some(first) = self.number(&message.token).filter(|_| message.code.is_response()) else { return false };
+        let number = self.addressee(first, &message);
+        let asked = number.and_then(|number| self.flights.get_mut(number));
+        let by_q_block2 = self.config.q_block2 && asked.is_none_or(|request| request.manner == Manner::QBlock2);
+        let understood = |number| number == option::BLOCK2 || (number == option::Q_BLOCK2 && by_q_block2);
         let bad_option = message.options.unrecognized_critical(understood);
         if message.kind == MessageType::Con {
             let kind = if bad_option.is_some() { MessageType::Rst } else { MessageType::Ack };
@@ -42,17 +42,14 @@ impl Fetch {
             return true;
         }
         let foreign = |request: &Request| message.kind == MessageType::Ack && message.id != request.id;
-        if self.flights.get_mut(number).is_none_or(|request| foreign(request)) {
-            self.counters.unmatched += 1;
-            return true;
-        }
-        match self.flights.answered(number) {
+        let number = number.filter(|&number| self.flights.get_mut(number).is_some_and(|request| !foreign(request)));
+        match number.and_then(|number| Some((number, self.flights.answered(number)?))) {
             None => self.counters.unmatched += 1,
-            Some(request) => {
+            Some((number, request)) => {
                 self.account(now, number, &request);
                 match bad_option {
                     Some(option) => self.fail(Failure::BadOption(option)),
-                    None => self.take(now, &request, &message),
+                    None => self.take(now, number, &request, &message),
                 }
                 self.check_length();
                 self.detect_losses(now);
@@ -69,7 +66,10 @@ impl Fetch {
         }
         let Some(number) = self.flights.find(message.id) else { return false };
         if message.kind == MessageType::Rst {
-            self.fail(Failure::Reset);
+            match self.flights.get_mut(number) {
+                Some(request) if request.manner == Manner::QBlock2 => self.rejects_q_block2(number),
+                _ => self.fail(Failure::Reset),
+            }
             return true;
         }
         self.flights.accepted(number);
@@ -101,16 +101,32 @@ impl Fetch {
         self.cubic.on_answer(now, answered, &self.rtt);
     }
 
-    fn take(&mut self, now: Duration, request: &Request, message: &Message<'_>) {
+    fn take(&mut self, now: Duration, number: u32, request: &Request, message: &Message<'_>) {
+        let busy = matches!(message.code, Code::TOO_MANY_REQUESTS | Code::SERVICE_UNAVAILABLE);
+        match request.manner {
+            Manner::QBlock2 if is_by_q_block2(message) => self.knows_q_block2(number, request.place, message),
+            Manner::QBlock2 => {
+                self.refuses_q_block2(number, message);
+                self.body.want(request.block());
+                if !busy {
+                    return;
+                }
+            }
+            Manner::Alone | Manner::Window => {}
+        }
         match message.code {
             Code::CONTENT => self.take_content(now, request, message),
-            Code::TOO_MANY_REQUESTS | Code::SERVICE_UNAVAILABLE => self.pause(now, request, message.options.max_age()),
+            _ if busy => self.pause(now, request, message.options.max_age()),
             code => self.refused(now, request, Refusal::Code(code)),
         }
     }
 
     fn take_content(&mut self, now: Duration, request: &Request, message: &Message<'_>) {
-        let block = match message.options.block2() {
+        let block = match request.manner {
+            Manner::QBlock2 => message.options.q_block2().next().transpose(),
+            Manner::Alone | Manner::Window => message.options.block2(),
+        };
+        let block = match block {
             Ok(Some(block)) => block,
             // The whole body in one message; or the other end knows no blocks.
             Ok(None) => Block { number: 0, more: false, size: BlockSize::B1024 },
@@ -207,7 +223,7 @@ impl Fetch {
         let incomplete = why == Refusal::Code(Code::REQUEST_ENTITY_INCOMPLETE) || why == Refusal::Misfit;
         let out_of_range = incomplete || matches!(why, Refusal::Code(Code::BAD_REQUEST | Code::BAD_OPTION));
         self.body.want(request.block());
-        if incomplete && !request.alone && self.body.surely_has(request.offset) {
+        if incomplete && request.manner != Manner::Alone && self.body.surely_has(request.offset) {
             self.fall_back();
         } else if request.offset > self.body.front() {
             self.halt = Some(self.halt.map_or(request.offset, |halt| halt.min(request.offset)));

@@ -67,6 +67,18 @@ impl Body {
         self.size = Some(size);
     }
 
+    /// Takes in how long the other end says that the body is, where it did not say so at first and no more was asked for.
+    pub(super) fn learn_size(&mut self, size: u64) {
+        if self.size.or(self.end).is_none() && size > self.frontier {
+            self.size = Some(size);
+        }
+    }
+
+    /// How many bytes were not asked for yet, as far as is known.
+    pub(super) fn left(&self) -> u64 {
+        self.end.or(self.size).unwrap_or(u64::MAX).saturating_sub(self.frontier)
+    }
+
     /// Whether a block there is no guess: it is the lowest that is missing, or the size is known.
     pub(super) fn surely_has(&self, offset: u64) -> bool {
         offset <= self.front || self.size.is_some_and(|size| offset < size)

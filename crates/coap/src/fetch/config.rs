@@ -17,6 +17,9 @@ pub struct Config {
     pub max_rate: Option<u64>,
     /// Whether several requests may be under way at a time. Default true; otherwise one at a time, as with NSTART = 1.
     pub window: bool,
+    /// Whether several blocks are asked for at a time by Q-Block2 (RFC 9177) if the other end has it, as a request of the window finds
+    /// out. Default false: RFC 9177 sections 3.2 and 11 recommend against it without a security mode. For DTLS.
+    pub q_block2: bool,
     /// How long nothing new may come before the fetch fails. Default 93 s (MAX_TRANSMIT_WAIT).
     pub patience: Duration,
     /// For the confirmable requests that are sent one at a time.
@@ -31,6 +34,7 @@ impl Default for Config {
             buffer: 1024 * 1024,
             max_rate: None,
             window: true,
+            q_block2: false,
             patience: transmission.max_transmit_wait(),
             transmission,
         }

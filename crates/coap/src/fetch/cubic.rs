@@ -159,9 +159,12 @@ impl Cubic {
         }
     }
 
-    /// An answer was lost whose request left at `sent_at` (RFC 9438 sections 4.6 and 4.7).
-    pub(super) fn on_loss(&mut self, now: Duration, sent_at: Duration) {
-        self.loss += (1.0 - self.loss) * Self::WEIGHT;
+    /// An answer was lost whose request left at `sent_at` (RFC 9438 sections 4.6 and 4.7); if it `follows`, together with another one,
+    /// which was told before.
+    pub(super) fn on_loss(&mut self, now: Duration, sent_at: Duration, follows: bool) {
+        if !follows {
+            self.loss += (1.0 - self.loss) * Self::WEIGHT;
+        }
         if self.recovery.is_some_and(|start| sent_at <= start) {
             if let Some(undo) = &mut self.undo {
                 undo.lost += 1;
@@ -284,7 +287,7 @@ mod tests {
 
         fn lose(&mut self) -> f64 {
             let before = self.cubic.state.window;
-            self.cubic.on_loss(self.now, self.now);
+            self.cubic.on_loss(self.now, self.now, false);
             self.now += Duration::from_micros(1);
             self.cubic.state.window / before
         }
@@ -330,9 +333,9 @@ mod tests {
         assert!((path.lose() - 0.95).abs() < 0.001);
         let sent_before = path.now - RTT;
         let window = path.cubic.window();
-        path.cubic.on_loss(path.now, sent_before);
+        path.cubic.on_loss(path.now, sent_before, false);
         assert_eq!(path.cubic.window(), window);
-        (0..20).for_each(|_| path.cubic.on_loss(path.now, sent_before));
+        (0..20).for_each(|_| path.cubic.on_loss(path.now, sent_before, false));
         assert!((path.lose() - 0.7).abs() < 0.001, "more than a fifth is lost: that is congestion");
     }
 
@@ -342,7 +345,7 @@ mod tests {
         (0..4).for_each(|_| path.round(RTT));
         let window = path.cubic.window();
         path.lose();
-        path.cubic.on_loss(path.now, path.now - RTT);
+        path.cubic.on_loss(path.now, path.now - RTT, false);
         path.cubic.on_spurious_loss();
         assert!(path.cubic.window() < window, "one of the two was true");
         path.cubic.on_spurious_loss();

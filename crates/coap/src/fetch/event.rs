@@ -109,6 +109,8 @@ fn name(number: u16) -> String {
 pub struct Counters {
     /// Requests for a block, repetitions of a confirmable one not counted.
     pub requests: u64,
+    /// Messages with these requests: by Q-Block2 (RFC 9177), one may have several.
+    pub messages: u64,
     /// Confirmable requests sent again (RFC 7252 section 4.2).
     pub retransmissions: u64,
     /// Requests that counted as lost and were made anew.

@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
 use super::rtt::Rtt;
-use crate::wire::{BlockSize, MessageId};
+use crate::{
+    block::MAX_PAYLOADS,
+    wire::{BlockSize, MessageId},
+};
 
 /// A request for one block.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +17,23 @@ pub(super) struct Request {
     pub(super) sent_at: Duration,
     /// Sent again as it is: an answer does not tell to which of the two it is.
     pub(super) repeated: bool,
-    /// No other was to be under way: it was not sent as one of a window.
-    pub(super) alone: bool,
+    pub(super) manner: Manner,
+    /// How many blocks its message asked for before this one.
+    pub(super) place: u8,
     /// The window was full, or nearly.
     pub(super) limited: bool,
     pub(super) fate: Fate,
+}
+
+/// How a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// By Block2, and no other was to be under way.
+    Alone,
+    /// By Block2, as one of a window.
+    Window,
+    /// By Q-Block2, as one of a window, perhaps in one message with others.
+    QBlock2,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +49,11 @@ impl Request {
     /// The bytes that were asked for.
     pub(super) fn block(&self) -> Range<u64> {
         self.offset..self.offset + self.size.bytes() as u64
+    }
+
+    /// The number of the first request in its message; its own is `number`.
+    fn first(&self, number: u32) -> u32 {
+        number - u32::from(self.place)
     }
 
     fn is_out(&self) -> bool {
@@ -99,10 +119,19 @@ impl Tolerance {
     }
 }
 
+/// A request that counts as lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) number: u32,
+    pub(super) request: Request,
+    /// So does the one before it in its message: it was one datagram that was lost, perhaps.
+    pub(super) follows: bool,
+}
+
 /// What [`Flights::lose`] has found.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    pub(super) requests: Vec<Request>,
+    pub(super) requests: Vec<Lost>,
     /// They span so much time without an answer that the path must be taken for congested (RFC 9002 section 7.6.2).
     pub(super) persistent: bool,
 }
@@ -166,6 +195,38 @@ impl Flights {
         Some(self.first + place as u32)
     }
 
+    /// The request for the block at `offset`, of those whose message begins with request `first`.
+    pub(super) fn in_message(&self, first: u32, offset: u64) -> Option<u32> {
+        let numbers = first..first + MAX_PAYLOADS as u32;
+        let at = |number: u32| self.requests.get(number.checked_sub(self.first)? as usize);
+        numbers.into_iter().find(|&number| {
+            at(number).is_some_and(|request| request.first(number) == first && request.offset == offset)
+        })
+    }
+
+    /// Nothing more is awaited of a message: gives those of its requests that were still out.
+    pub(super) fn dismiss(&mut self, number: u32) -> Vec<Request> {
+        let mut dismissed = Vec::new();
+        let Some(first) = self.get_mut(number).map(|request| request.first(number)) else { return dismissed };
+        for number in first..first + MAX_PAYLOADS as u32 {
+            let Some(request) = self.get_mut(number).filter(|request| request.first(number) == first) else { continue };
+            if request.is_out() {
+                let before = *request;
+                request.fate = Fate::Answered;
+                self.leave(&before);
+                dismissed.push(before);
+            }
+        }
+        dismissed
+    }
+
+    /// A request is not out any more.
+    fn leave(&mut self, request: &Request) {
+        self.out -= 1;
+        self.bytes -= request.size.bytes();
+        self.accepted -= usize::from(request.fate == Fate::Accepted);
+    }
+
     /// A request was answered. Gives it as it was before, if this is its first answer.
     pub(super) fn answered(&mut self, number: u32) -> Option<Request> {
         let request = self.get_mut(number)?;
@@ -177,11 +238,7 @@ impl Flights {
                 let distance = self.highest.map_or(0, |highest| highest.saturating_sub(number));
                 self.tolerance.raise(distance);
             }
-            Fate::Flying | Fate::Accepted => {
-                self.out -= 1;
-                self.bytes -= before.size.bytes();
-                self.accepted -= usize::from(before.fate == Fate::Accepted);
-            }
+            Fate::Flying | Fate::Accepted => self.leave(&before),
         }
         self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
         Some(before)
@@ -192,12 +249,14 @@ impl Flights {
         let mut losses = Losses::default();
         let highest = self.highest.unwrap_or(self.first);
         let patience = rtt.patience(self.tolerance.eighths);
-        let mut silence: Option<Duration> = None;
+        let (mut silence, mut before): (Option<Duration>, _) = (None, Fate::Answered);
         let from = self.unsettled();
         for (number, request) in (self.first + from as u32..).zip(self.requests.range_mut(from..)) {
             if number >= highest && self.accepted == 0 {
                 break;
             }
+            let follows = request.place > 0 && before == Fate::Lost;
+            before = request.fate;
             match request.fate {
                 Fate::Flying | Fate::Accepted => {
                     let lost = match request.fate {
@@ -211,8 +270,8 @@ impl Flights {
                     self.out -= 1;
                     self.bytes -= request.size.bytes();
                     self.accepted -= usize::from(request.fate == Fate::Accepted);
-                    request.fate = Fate::Lost;
-                    losses.requests.push(*request);
+                    (request.fate, before) = (Fate::Lost, Fate::Lost);
+                    losses.requests.push(Lost { number, request: *request, follows });
                 }
                 Fate::Answered => {
                     silence = None;
@@ -306,8 +365,9 @@ mod tests {
         rtt.sample(second);
         for number in 0..100_u64 {
             let (offset, size, id) = (1024 * number, BlockSize::B1024, number as MessageId);
-            let (repeated, alone, limited, fate) = (false, false, false, Fate::Flying);
-            flights.push(Request { offset, size, id, sent_at: second, repeated, alone, limited, fate });
+            let (repeated, limited, fate) = (false, false, Fate::Flying);
+            let (manner, place) = (Manner::Window, 0);
+            flights.push(Request { offset, size, id, sent_at: second, repeated, manner, place, limited, fate });
         }
         for number in 1..90 {
             flights.answered(number);

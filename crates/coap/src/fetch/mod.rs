@@ -1,10 +1,11 @@
-//! Fast download of one resource, sans-IO: a window of Block2 requests under CUBIC.
+//! Fast download of one resource, sans-IO: a window of requests for blocks under CUBIC.
 //!
 //! RFC 7959 asks for one block after the other: at a round trip of 300 ms that is 3 KiB/s, whatever the link could carry. A
 //! [`Fetch`] keeps several requests under way. RFC 7252 sections 4.7 and 4.8.1 allow it to whoever controls congestion by other
 //! means than NSTART = 1; the means here are CUBIC (RFC 9438) with HyStart++ (RFC 9406) and Veno's test for losses that are no
 //! congestion, paced, with the loss detection of QUIC (RFC 9002), as RFC 8085 section 3.1 demands of bulk transfers.
-//! docs/adr/coap-window.md says why.
+//! docs/adr/coap-window.md says why. Where the other end is found to have Q-Block2 (RFC 9177), one request asks for several blocks
+//! ([`Config::q_block2`]; docs/adr/q-block2.md).
 //!
 //! The first request is confirmable and goes alone. Those of the window are not confirmable: each has a token and a message ID of
 //! its own, so that an answer always tells its round-trip time, and a request that is lost is made anew by the rules above, not by
@@ -21,7 +22,7 @@
 //! fetch have seven bytes, those of a peer have eight. Message IDs must come from one source: that is
 //! [`Peer::next_message_id`](crate::peer::Peer::next_message_id).
 //!
-//! A download of more than 65,536 blocks within EXCHANGE_LIFETIME uses message IDs again, which a server that looks only at them
+//! A download by more than 65,536 requests within EXCHANGE_LIFETIME uses message IDs again, which a server that looks only at them
 //! may take for duplicates. Should it fall silent because of that, the fetch ends with [`Failure::TimedOut`]; from another local
 //! port it goes on at once.
 //!
@@ -49,6 +50,7 @@ mod answer;
 mod body;
 mod config;
 mod cubic;
+mod dialect;
 mod event;
 mod flights;
 mod hystart;
@@ -77,6 +79,7 @@ use crate::{
 };
 use body::Body;
 use cubic::Cubic;
+use dialect::Dialect;
 use flights::Flights;
 use pacer::Pacer;
 use rtt::Rtt;
@@ -100,6 +103,13 @@ pub struct Fetch {
     /// Beyond this, a block was refused while others before it were missing: perhaps it is beyond the end.
     halt: Option<u64>,
     pace: Pace,
+    dialect: Dialect,
+    /// How often it may still be asked whether the other end has Q-Block2.
+    questions: u8,
+    /// Probe time-outs since anything was answered by Q-Block2.
+    unheard: u8,
+    /// What shows the other end that this one is where its requests come from (RFC 9175).
+    echo: Vec<u8>,
     flights: Flights,
     confirmable: Option<Confirmable>,
     /// Probe time-outs in a row.
@@ -171,6 +181,10 @@ impl Fetch {
             size: config.block_size,
             halt: None,
             pace: Pace::Single(if config.window { 1 } else { u32::MAX }),
+            dialect: Dialect::Block2,
+            questions: if config.q_block2 { Self::QUESTIONS } else { 0 },
+            unheard: 0,
+            echo: Vec::new(),
             flights: Flights::default(),
             confirmable: None,
             silences: 0,
@@ -233,6 +247,7 @@ impl Fetch {
         if self.pace == Pace::Window {
             self.pace = Pace::Single(1);
         }
+        self.forget_q_block2();
         self.rtt = Rtt::default();
         self.cubic = Cubic::new(self.segment());
         (self.silences, self.probe, self.progress) = (0, false, now);
@@ -316,6 +331,7 @@ impl Fetch {
         }
         self.body = Body::new(0, self.config.buffer);
         self.flights.clear();
+        self.forget_question();
         (self.resume, self.head, self.halt, self.confirmable) = (None, None, None, None);
         (self.silences, self.probe, self.progress) = (0, false, now);
         self.notices.clear();

@@ -40,18 +40,21 @@ impl Pacer {
         }
     }
 
-    /// When bytes may be asked for again: at once if that is not later than `now`.
-    pub(super) fn ready_at(&self) -> Duration {
-        if self.bytes >= 0.0 {
+    /// When a block may be asked for again, and at once with it further ones of so many bytes together, fewer than the bucket holds: at
+    /// once if that is not later than `now`.
+    pub(super) fn ready_at(&self, further: usize) -> Duration {
+        let missing = further as f64 - self.bytes;
+        if missing <= 0.0 {
             return self.filled;
         }
-        // Rounded up, so that the bucket is not in debt at that time.
-        self.filled + Duration::from_secs_f64(-self.bytes / self.rate) + Duration::from_micros(1)
+        // Rounded up, so that the bucket has them at that time.
+        self.filled + Duration::from_secs_f64(missing / self.rate) + Duration::from_micros(1)
     }
 
-    pub(super) fn is_ready(&mut self, now: Duration) -> bool {
+    /// Whether that is now.
+    pub(super) fn is_ready(&mut self, now: Duration, further: usize) -> bool {
         self.fill(now);
-        self.bytes >= 0.0
+        self.bytes >= further as f64
     }
 
     pub(super) fn spend(&mut self, bytes: usize) {

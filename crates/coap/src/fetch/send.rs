@@ -6,9 +6,13 @@ use rand_chacha::rand_core::Rng;
 
 use super::{
     Fetch, Pace, Resource, State,
-    flights::{Fate, Flights, Request},
+    dialect::Dialect,
+    flights::{Fate, Flights, Manner, Request},
 };
-use crate::wire::{Block, Code, MessageId, MessageType, Options, Token, Writer, option};
+use crate::{
+    block::BlockSet,
+    wire::{Block, BlockSize, Code, MessageId, MessageType, Options, Token, Writer, option},
+};
 
 /// The request that goes alone: it is sent again until it is acknowledged (RFC 7252 section 4.2).
 #[derive(Debug)]
@@ -20,6 +24,13 @@ pub(super) struct Confirmable {
     pub(super) left: u8,
     /// It is to be sent again.
     pub(super) again: bool,
+}
+
+/// What to ask for, and how.
+struct Choice {
+    offset: u64,
+    kind: MessageType,
+    manner: Manner,
 }
 
 /// The options that all requests have, up to Block2, as they stand in a message.
@@ -68,70 +79,120 @@ impl Fetch {
             buffer.extend_from_slice(&confirmable.datagram);
             return Some(start..buffer.len());
         }
-        let (offset, confirmable) = self.choose(now)?;
-        let number = u32::try_from(offset / self.size.bytes() as u64).ok()?;
-        let kind = if confirmable { MessageType::Con } else { MessageType::Non };
-        let id = next_id();
-        let block = Block { number, more: false, size: self.size };
-        let range = self.write(buffer, kind, id, block);
-        self.sent(now, id, offset, &buffer[range.clone()]);
+        let Choice { offset, kind, manner } = self.choose(now)?;
+        let count = if kind == MessageType::Con { 1 } else { self.group() };
+        let (id, first) = (next_id(), self.flights.next());
+        let mut blocks = BlockSet::one(self.block(offset));
+        self.sent(now, id, offset, manner, 0);
+        for place in 1..count {
+            let Some(offset) = self.body.next(self.size, self.halt) else { break };
+            blocks.push(self.block(offset).number);
+            self.sent(now, id, offset, manner, place as u8);
+        }
+        self.counters.messages += 1;
+        let range = self.write(buffer, kind, id, first, manner, &blocks);
+        if manner == Manner::Alone {
+            self.repeat_until_answered(now, first, &buffer[range.clone()]);
+        }
         Some(range)
     }
 
-    /// The block to be asked for now, and whether to be sure that the request arrives.
-    fn choose(&mut self, now: Duration) -> Option<(u64, bool)> {
+    /// What to ask for now, and how.
+    fn choose(&mut self, now: Duration) -> Option<Choice> {
         if self.quiet_until.is_some_and(|until| now < until) {
             return None;
         }
-        let bytes = self.size.bytes();
         if std::mem::take(&mut self.probe) {
             self.counters.probes += 1;
-            return Some((self.body.front() / bytes as u64 * bytes as u64, true));
+            let bytes = self.size.bytes() as u64;
+            let offset = self.body.front() / bytes * bytes;
+            return Some(Choice { offset, kind: MessageType::Con, manner: Manner::Window });
         }
-        let offset = self.next()?;
-        self.pacer.is_ready(now).then_some((offset, self.pace != Pace::Window))
+        let (offset, further) = (self.next()?, self.further());
+        if !self.pacer.is_ready(now, further) {
+            return None;
+        }
+        let (kind, manner) = match (self.pace, self.dialect) {
+            (Pace::Single(_), _) => (MessageType::Con, Manner::Alone),
+            (Pace::Window, Dialect::QBlock2) => (MessageType::Non, Manner::QBlock2),
+            (Pace::Window, _) if self.is_to_ask() => {
+                self.questions -= 1;
+                self.dialect = Dialect::Asking(self.flights.next());
+                // A message that is not confirmable may be dropped for its critical option without a word (RFC 9177 section 4.1).
+                (MessageType::Con, Manner::QBlock2)
+            }
+            (Pace::Window, _) => (MessageType::Non, Manner::Window),
+        };
+        Some(Choice { offset, kind, manner })
+    }
+
+    fn block(&self, offset: u64) -> Block {
+        // What is asked for can be numbered.
+        Block { number: (offset / self.size.bytes() as u64) as u32, more: false, size: self.size }
+    }
+
+    /// How many bytes the next request asks for after its first block.
+    pub(super) fn further(&self) -> usize {
+        (self.group() - 1) * self.size.bytes()
     }
 
     /// The block that may be asked for, but for its pace.
     pub(super) fn next(&self) -> Option<u64> {
-        let bytes = self.size.bytes();
         let room = match self.pace {
             Pace::Single(_) => self.flights.out() == 0,
             Pace::Window => {
-                let least = bytes.max(self.cubic.window());
-                self.flights.bytes() + bytes <= least && self.flights.out() < Flights::MOST_OUT
+                let wanted = self.size.bytes() + self.further();
+                let most = wanted.max(self.cubic.window());
+                self.flights.bytes() + wanted <= most && self.flights.out() + self.group() <= Flights::MOST_OUT
             }
         };
         if room { self.body.next(self.size, self.halt) } else { None }
     }
 
-    fn write(&self, buffer: &mut Vec<u8>, kind: MessageType, id: MessageId, block: Block) -> Range<usize> {
-        let mut writer = Writer::new(buffer, kind, Code::GET, id, self.token(self.flights.next()));
+    fn write(
+        &self,
+        buffer: &mut Vec<u8>,
+        kind: MessageType,
+        id: MessageId,
+        first: u32,
+        manner: Manner,
+        blocks: &BlockSet,
+    ) -> Range<usize> {
+        let mut writer = Writer::new(buffer, kind, Code::GET, id, self.token(first));
         for option in Options::parse(&self.options).unwrap_or_default().iter() {
             writer.option_bytes(option.number, option.value);
         }
-        // A server that knows no blocks may have a short body (RFC 7959 section 2.4).
-        if block.number > 0 || self.head.is_some() || self.size != crate::wire::BlockSize::B1024 {
-            writer.option_block(option::BLOCK2, block);
+        let short = blocks.is_first() && self.head.is_none() && self.size == BlockSize::B1024;
+        match manner {
+            Manner::QBlock2 => blocks.blocks().for_each(|block| _ = writer.option_block(option::Q_BLOCK2, block)),
+            // A server that knows no blocks may have a short body (RFC 7959 section 2.4).
+            Manner::Alone | Manner::Window if short => {}
+            Manner::Alone | Manner::Window => {
+                blocks.blocks().for_each(|block| _ = writer.option_block(option::BLOCK2, block))
+            }
         }
         if self.head.is_none() {
             writer.option_uint(option::SIZE2, 0);
         }
+        if manner == Manner::QBlock2 && !self.echo.is_empty() {
+            writer.option_bytes(option::ECHO, &self.echo);
+        }
         writer.finish()
     }
 
-    /// Keeps account of a request that was written.
-    fn sent(&mut self, now: Duration, id: MessageId, offset: u64, datagram: &[u8]) {
-        let (bytes, number) = (self.size.bytes(), self.flights.next());
+    /// A request is sent again until it is answered.
+    fn repeat_until_answered(&mut self, now: Duration, number: u32, datagram: &[u8]) {
+        let parameters = &self.config.transmission;
+        let span = parameters.longest_ack_timeout().saturating_sub(parameters.ack_timeout);
+        let timeout = parameters.ack_timeout + span.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
+        let (left, datagram) = (parameters.max_retransmit, datagram.to_vec());
+        self.confirmable = Some(Confirmable { number, datagram, due: now + timeout, timeout, left, again: false });
+    }
+
+    /// Keeps account of a request.
+    fn sent(&mut self, now: Duration, id: MessageId, offset: u64, manner: Manner, place: u8) {
+        let bytes = self.size.bytes();
         let alone = self.pace != Pace::Window;
-        if alone {
-            let parameters = &self.config.transmission;
-            let span = parameters.longest_ack_timeout().saturating_sub(parameters.ack_timeout);
-            let timeout = parameters.ack_timeout + span.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX));
-            let left = parameters.max_retransmit;
-            let datagram = datagram.to_vec();
-            self.confirmable = Some(Confirmable { number, datagram, due: now + timeout, timeout, left, again: false });
-        }
         let window = self.cubic.window();
         let out = self.flights.bytes() + bytes;
         // Pacing and growth leave the window not quite full: that is use of it all the same (RFC 9002 section 7.8).
@@ -140,7 +201,7 @@ impl Fetch {
         let fate = Fate::Flying;
         let size = self.size;
         let repeated = false;
-        self.flights.push(Request { offset, size, id, sent_at: now, repeated, alone, limited, fate });
+        self.flights.push(Request { offset, size, id, sent_at: now, repeated, manner, place, limited, fate });
         self.body.ask(offset..offset + bytes as u64);
         self.pacer.spend(bytes);
         self.counters.requests += 1;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Failure, Fetch, Pace, State, flights::Request};
+use super::{
+    Failure, Fetch, Pace, State,
+    dialect::Dialect,
+    flights::{Lost, Request},
+};
 
 /// The timers of a fetch, as reasons to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +42,7 @@ impl Fetch {
             (self.confirmable.as_ref().map(|confirmable| confirmable.due), Timer::Retransmission),
             (self.flights.loss_at(&self.rtt), Timer::Loss),
             (self.probe_at(), Timer::Probe),
-            (pace.then(|| self.pacer.ready_at()), Timer::Pace),
+            (pace.then(|| self.pacer.ready_at(self.further())), Timer::Pace),
             (self.quiet_until, Timer::Pause),
             (waits.then(|| self.progress + self.config.patience), Timer::Patience),
         ]
@@ -68,6 +72,7 @@ impl Fetch {
             self.silences += 1;
             if self.pace == Pace::Window {
                 self.probe = true;
+                self.doubt_q_block2();
             } else {
                 for request in self.flights.lose_all() {
                     self.give_up(&request);
@@ -104,8 +109,14 @@ impl Fetch {
     /// Looks for requests that count as lost, and draws the conclusions.
     pub(super) fn detect_losses(&mut self, now: Duration) {
         let losses = self.flights.lose(now, &self.rtt);
-        for request in losses.requests {
-            self.cubic.on_loss(now, request.sent_at);
+        for Lost { number, request, follows } in losses.requests {
+            if self.dialect == Dialect::Asking(number) {
+                // It may well have been dropped for its option: nothing is known of the path.
+                self.forget_q_block2();
+                self.body.want(request.block());
+                continue;
+            }
+            self.cubic.on_loss(now, request.sent_at, follows);
             self.give_up(&request);
         }
         if losses.persistent {

@@ -53,3 +53,17 @@ impl Default for Config {
         }
     }
 }
+
+/// Who may ask for several blocks in one request by Q-Block2 (RFC 9177), which then brings up to ten answers. They are given of what is
+/// answered by [`respond_blocks`](super::Peer::respond_blocks) or with a whole body; a streamed one is given by Block2 all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// Nobody: the option is not understood.
+    #[default]
+    Nobody,
+    /// Who shows by Echo (RFC 9175 section 2.4) that it is where its requests come from. The answer to a request for one block, which
+    /// brings no more than Block2 does, tells how.
+    Reachable,
+    /// Anybody: a session has shown where the other end is.
+    Anybody,
+}

@@ -35,8 +35,10 @@ pub(super) struct Parts<'a> {
     pub(super) observe: Option<u32>,
     pub(super) block1: Option<Block>,
     pub(super) block2: Option<Block>,
+    pub(super) q_block2: Option<Block>,
     pub(super) size1: Option<u32>,
     pub(super) size2: Option<u32>,
+    pub(super) echo: Option<u64>,
     pub(super) payload: &'a [u8],
 }
 
@@ -49,8 +51,10 @@ impl Parts<'_> {
             observe: None,
             block1: None,
             block2: None,
+            q_block2: None,
             size1: None,
             size2: None,
+            echo: None,
             payload: &[],
         }
     }
@@ -82,8 +86,14 @@ impl Parts<'_> {
         if let Some(bytes) = self.size2 {
             writer.option_uint(option::SIZE2, bytes);
         }
+        if let Some(block) = self.q_block2 {
+            writer.option_block(option::Q_BLOCK2, block);
+        }
         if let Some(bytes) = self.size1 {
             writer.option_uint(option::SIZE1, bytes);
+        }
+        if let Some(echo) = self.echo {
+            writer.option_bytes(option::ECHO, &echo.to_be_bytes());
         }
         writer.payload(self.payload).finish()
     }
@@ -143,6 +153,12 @@ impl Messages {
         self.flights.send(now, owner, datagram, parameters, &mut self.ids, &mut self.rng, &mut self.outbox);
         self.answers.remember(now, turn.effect, turn.id, turn.digest, code, Repeat::Acknowledgement);
         true
+    }
+
+    /// Sends one more response to a request that was answered.
+    pub(super) fn add(&mut self, token: Token, parts: &Parts<'_>) {
+        let id = self.next_id();
+        self.outbox.write(|bytes| parts.write(bytes, MessageType::Non, id, token));
     }
 
     /// Answers a message that costs no state: nothing is remembered, and a duplicate is refused again. A non-confirmable one

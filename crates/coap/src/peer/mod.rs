@@ -20,6 +20,7 @@ mod messages;
 mod notifier;
 mod requester;
 mod responder;
+mod run;
 mod settle;
 mod timeout;
 mod transfer;
@@ -30,7 +31,7 @@ use std::{collections::VecDeque, ops::Range, sync::Arc, time::Duration};
 use rand_chacha::rand_core::Rng;
 
 pub use call::{Body, Download, Outgoing, Receive, Reply};
-pub use config::Config;
+pub use config::{Config, Offer};
 pub use event::{Abort, Event, Failure, Outcome, Request, Response};
 
 pub use crate::{
@@ -124,6 +125,11 @@ pub struct Peer {
     /// The last exchange or notification.
     serial: u64,
     silent: bool,
+    offer: Offer,
+    /// What shows that the other end is where its requests come from, once it was told.
+    echo: Option<u64>,
+    /// It has shown that.
+    reached: bool,
     exchanges: Vec<Exchange>,
     settling: Vec<Settling>,
     snapshots: Snapshots,
@@ -147,6 +153,9 @@ impl Peer {
             now: Duration::ZERO,
             serial: 0,
             silent: false,
+            offer: Offer::Nobody,
+            echo: None,
+            reached: false,
             exchanges: Vec::new(),
             settling: Vec::new(),
             snapshots: Snapshots::new(max_body),
@@ -188,6 +197,11 @@ impl Peer {
     /// While silent, requests are dropped without any state or answer.
     pub fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
+    }
+
+    /// Lets a GET ask for several blocks by Q-Block2 (RFC 9177). Without, which is the default, that is answered 4.02.
+    pub fn offer_q_block2(&mut self, offer: Offer) {
+        self.offer = offer;
     }
 
     /// What was not passed on.

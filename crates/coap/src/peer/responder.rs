@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Peer, Reply, Request, incoming::Arrival, messages::Parts};
+use super::{Event, Offer, Peer, Reply, Request, incoming::Arrival, messages::Parts};
 use crate::{
     block::{Body, Etag, Head, Profile},
     exchange::{Exchange, ExchangeId, Owner, Turn},
@@ -65,7 +65,8 @@ impl Peer {
     /// Answers a message that came before as it was answered then. False if it is new (RFC 7252 section 4.5).
     fn repeat(&mut self, now: Duration, message: &Message<'_>, digest: u64) -> bool {
         let open = self.exchanges.iter().filter_map(|exchange| exchange.turn.as_ref());
-        if let Some(turn) = open.into_iter().find(|turn| turn.id == message.id && turn.digest == digest) {
+        if let Some(turn) = open.into_iter().find(|turn| !turn.begun && turn.id == message.id && turn.digest == digest)
+        {
             if turn.acknowledged {
                 self.messages.outbox.push_empty(MessageType::Ack, turn.id);
             }
@@ -87,13 +88,16 @@ impl Peer {
     /// Checks a new request against what is understood here, and against the bounds; an error costs no state. Gives the key of its
     /// transfer, too.
     fn admit(&mut self, now: Duration, message: &Message<'_>, digest: u64) -> Result<(Turn, u64), Code> {
-        match message.options.unrecognized_critical(understood) {
+        let sets = self.offer != Offer::Nobody && message.code == Code::GET;
+        match message.options.unrecognized_critical(|number| understood(number) || (sets && number == option::Q_BLOCK2))
+        {
             None => {}
             Some(option::PROXY_URI | option::PROXY_SCHEME) => return Err(Code::PROXYING_NOT_SUPPORTED),
             Some(_) => return Err(Code::BAD_OPTION),
         }
         let profile = Profile::of(self.messages.digester, message);
         let Ok(Profile { key, observe, block1, block2 }) = profile else { return Err(Code::BAD_REQUEST) };
+        let set = self.asked_set(message, block1.or(block2).is_some())?;
         if let Some(block) = block1 {
             let (length, size) = (message.payload.len(), block.size.bytes());
             if length > size || (block.more && length < size) {
@@ -124,9 +128,11 @@ impl Peer {
             confirmable: message.kind == MessageType::Con,
             acknowledged: false,
             acknowledge_at: now + self.messages.config.transmission.processing_delay,
-            observe: safe && observe == Some(0),
+            observe: safe && observe == Some(0) && set.is_none(),
             block1,
             block2,
+            set,
+            begun: false,
         };
         Ok((turn, key))
     }
@@ -144,7 +150,8 @@ impl Peer {
             }
             _ => {}
         }
-        self.messages.refuse(confirmable, message.id, message.token, &Parts::of(code));
+        let echo = if code == Code::UNAUTHORIZED { self.challenge() } else { None };
+        self.messages.refuse(confirmable, message.id, message.token, &Parts { echo, ..Parts::of(code) });
     }
 
     /// Keeps a request until it is answered; refuses it if there are too many (5.03).
@@ -176,6 +183,9 @@ impl Peer {
     /// blocks it says nothing, and later ones get 4.08.
     pub fn respond(&mut self, now: Duration, exchange: ExchangeId, reply: Reply<'_>) {
         self.now = now;
+        if reply.code.is_success() && self.asks_for_set(exchange) {
+            return self.respond_set(now, exchange, reply);
+        }
         let Some(open) = self.close(exchange) else { return };
         let Some(turn) = open.turn else {
             if reply.settle {

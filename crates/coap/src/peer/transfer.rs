@@ -83,46 +83,6 @@ impl Peer {
         self.pull(exchange, turn, turn.block2.map_or(0, Block::offset))
     }
 
-    /// Where in the representation the block begins that a request asks for, and how long it is at most; `None` for an exchange
-    /// that waits for no answer.
-    pub fn wanted(&self, exchange: ExchangeId) -> Option<(u64, usize)> {
-        let turn = self.exchanges.iter().find(|open| open.id == exchange)?.turn?;
-        Some((turn.block2.map_or(0, Block::offset), self.block_size(turn.block2).bytes()))
-    }
-
-    /// Answers a request with the one block that it asked for, of a representation that the engine can read anywhere: nothing of it is
-    /// held here, and what asks for the next block is an [`Event::Request`] of its own (RFC 7959 section 2.4). `reply.body` is what
-    /// stands where [`Peer::wanted`] says, whole or up to the end; anything else is answered 5.00, and what begins beyond
-    /// the end 4.00. `size` is that of the representation in bytes, and sent as Size2. By `reply.etag` the other end tells whether its
-    /// blocks are of one representation. There is nothing to observe, and `reply.settle` is not looked at.
-    pub fn respond_block(&mut self, now: Duration, exchange: ExchangeId, reply: Reply<'_>, size: u64) {
-        self.now = now;
-        let Some((offset, length)) = self.wanted(exchange) else { return };
-        let number = u32::try_from(offset / length as u64).unwrap_or(u32::MAX);
-        let rest = size.saturating_sub(offset);
-        let refusal = match reply.body.len() as u64 {
-            _ if (rest == 0 && offset > 0) || number > Block::MAX_NUMBER => Some(Code::BAD_REQUEST),
-            given if given != rest.min(length as u64) => Some(Code::INTERNAL_SERVER_ERROR),
-            _ => None,
-        };
-        if let Some(code) = refusal {
-            return self.respond(now, exchange, Reply::new(code));
-        }
-        let Some(turn) = self.close(exchange).and_then(|open| open.turn) else { return };
-        if turn.observe {
-            self.unobserve(turn.token);
-        }
-        let more = rest > length as u64;
-        let block2 = Block { number, more, size: self.block_size(turn.block2) };
-        let parts = Parts {
-            block1: turn.block1.map(|block| self.echo(block, false)),
-            block2: (more || turn.block2.is_some()).then_some(block2),
-            size2: u32::try_from(size).ok(),
-            ..reply.parts()
-        };
-        self.messages.answer(now, Some(exchange), &turn, &parts);
-    }
-
     /// Gives the bytes that an [`Event::Pull`] asked for: exactly its `length`, or fewer with `last`; anything else is
     /// answered 5.00. Other offsets than the one asked for are ignored.
     pub fn supply(&mut self, now: Duration, exchange: ExchangeId, offset: u64, bytes: &[u8], last: bool) {

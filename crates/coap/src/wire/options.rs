@@ -226,6 +226,24 @@ impl<'a> Options<'a> {
         self.uint(option::BLOCK2, 3).map(Block::decode).transpose()
     }
 
+    /// Q-Block2: which block of the response's body this is, or which ones shall be sent (RFC 9177 section 4.4); only a request may
+    /// have more than one.
+    ///
+    /// # Errors
+    /// As [`Options::block2`].
+    #[inline]
+    pub fn q_block2(&self) -> impl Iterator<Item = Result<Block, ReservedBlockSize>> + use<'a> {
+        let values = self.iter().filter(|option| option.number == option::Q_BLOCK2 && option.value.len() <= 3);
+        values.filter_map(|option| option.uint()).map(Block::decode)
+    }
+
+    /// Echo, 1 to 40 bytes: what the server wants to see again (RFC 9175 section 2.2).
+    #[must_use]
+    #[inline]
+    pub fn echo(&self) -> Option<&'a [u8]> {
+        self.first(option::ECHO).filter(|value| (1..=40).contains(&value.len()))
+    }
+
     /// Size1: the size of the request's body in bytes, or in a 4.13 the greatest that is taken (RFC 7959 section 4).
     #[must_use]
     #[inline]

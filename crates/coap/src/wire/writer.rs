@@ -71,7 +71,7 @@ impl<'b> Writer<'b> {
         self.option_bytes(number, &value.to_be_bytes()[skipped..])
     }
 
-    /// Writes a Block1 or Block2 option, whichever `number` is.
+    /// Writes a Block1, Block2 or Q-Block2 option, whichever `number` is.
     ///
     /// # Panics
     /// As [`Writer::option_bytes`] and [`Block::encode`].

@@ -110,6 +110,10 @@ impl Flow {
 /// Answers to a request, each with the time it takes.
 pub type Answers = Vec<(Duration, Vec<u8>)>;
 
+pub fn at_once(answers: Vec<Vec<u8>>) -> Answers {
+    answers.into_iter().map(|answer| (Duration::ZERO, answer)).collect()
+}
+
 /// What a server does with a request.
 pub type Serve = Box<dyn FnMut(Duration, &Message<'_>, &mut Site) -> Answers>;
 
@@ -125,12 +129,16 @@ pub struct Site {
     pub id: MessageId,
     /// The requests for blocks that have come, by offset.
     pub asked: Vec<u64>,
+    /// The messages with them.
+    pub messages: u64,
+    /// It has Q-Block2 (RFC 9177).
+    pub q_block2: bool,
 }
 
 impl Site {
     pub fn new(body: Arc<[u8]>) -> Self {
         let (etag, largest) = (Some(ETAG.to_vec()), BlockSize::B1024);
-        Self { body, etag, size: true, largest, id: 7, asked: Vec::new() }
+        Self { body, etag, size: true, largest, id: 7, asked: Vec::new(), messages: 0, q_block2: false }
     }
 
     /// An answer without a body, in the form that is due to the request.
@@ -152,6 +160,34 @@ impl Site {
                 Writer::new(bytes, MessageType::Non, code, self.id, request.token)
             }
         }
+    }
+
+    /// What a request asks for: by Q-Block2 several blocks, each by an option of its own, where this server has that; otherwise it
+    /// is refused, as RFC 7252 section 5.4.1 wants it.
+    pub fn answers(&mut self, request: &Message<'_>) -> Vec<Vec<u8>> {
+        let asked: Vec<_> = request.options.q_block2().map(Result::unwrap).collect();
+        match (asked.is_empty(), request.kind) {
+            (true, _) => vec![self.block(request)],
+            (false, _) if self.q_block2 => asked.into_iter().map(|block| self.give_q(request, block)).collect(),
+            (false, MessageType::Con) => vec![self.say(request, Code::BAD_OPTION, None)],
+            (false, _) => Vec::new(),
+        }
+    }
+
+    /// A block by Q-Block2.
+    pub fn give_q(&mut self, request: &Message<'_>, asked: Block) -> Vec<u8> {
+        assert!(!asked.more && asked.offset() < self.body.len() as u64, "{asked}");
+        let by_block2 = self.give(request, asked.number, asked.size);
+        let message = Message::parse(&by_block2).unwrap();
+        let block = message.options.block2().unwrap().unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, message.kind, message.code, message.id, message.token);
+        if let Some(etag) = message.options.etag() {
+            writer.option_bytes(option::ETAG, etag);
+        }
+        writer.option_uint(option::SIZE2, self.body.len() as u32).option_block(option::Q_BLOCK2, block);
+        writer.payload(message.payload).finish();
+        bytes
     }
 
     /// The block that a request asks for.
@@ -205,7 +241,7 @@ pub struct Lab {
 impl Lab {
     pub fn new(mut world: World, body: Arc<[u8]>) -> Self {
         let (client, server) = (world.node("client"), world.node("server"));
-        let serve: Serve = Box::new(|_, request, site| vec![(Duration::ZERO, site.block(request))]);
+        let serve: Serve = Box::new(|_, request, site| at_once(site.answers(request)));
         let site = Site::new(body);
         Self {
             world,
@@ -293,7 +329,16 @@ impl Lab {
             return;
         }
         assert_eq!(message.options.uri_path().collect::<Vec<_>>(), ["firmware"]);
-        self.site.asked.push(message.options.block2().unwrap().map_or(0, Block::offset));
+        self.site.messages += 1;
+        match message.options.q_block2().next() {
+            None => self.site.asked.push(message.options.block2().unwrap().map_or(0, Block::offset)),
+            Some(_) => {
+                assert_eq!(message.options.block2(), Ok(None), "they must not be mixed (RFC 9177 section 4.1)");
+                let asked: Vec<u64> = message.options.q_block2().map(|block| block.unwrap().offset()).collect();
+                assert!(asked.is_sorted_by(|a, b| a < b) && asked.len() <= 10, "{asked:?}");
+                self.site.asked.extend(asked);
+            }
+        }
         for (delay, answer) in (self.serve)(now, &message, &mut self.site) {
             self.tag += 1;
             if delay.is_zero() {

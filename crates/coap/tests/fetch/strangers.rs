@@ -12,8 +12,11 @@ fn converse(seed: u64) -> (u64, bool) {
     let mut random = Random::seeded(seed);
     let resource = Resource { path: &["firmware"], ..Resource::default() };
     let mut now = Duration::ZERO;
-    let mut fetch = Fetch::new(now, Config::default(), &resource, None, random.seed());
-    let (mut ids, mut site) = (MessageIds::new(1), Site::new(pattern(60_000)));
+    let mut config = Config::default();
+    config.q_block2 = seed.is_multiple_of(2);
+    let mut fetch = Fetch::new(now, config, &resource, None, random.seed());
+    let (mut ids, mut site) = (MessageIds::new(1), Site::new(pattern(100_000)));
+    site.q_block2 = true;
     let (mut buffer, mut events) = (Vec::new(), 0);
     for _ in 0..400 {
         while let Some(range) = fetch.poll_transmit(now, || ids.next(|_| false), &mut buffer) {
@@ -23,14 +26,15 @@ fn converse(seed: u64) -> (u64, bool) {
             if !request.code.is_request() {
                 continue;
             }
-            let answer = site.block(&request);
-            let mut mutator = Mutator::seeded(random.next_u64(), [answer.clone()]);
-            now += Duration::from_millis(1);
-            for _ in 0..random.below(4) {
-                fetch.handle_datagram(now, mutator.next());
-            }
-            if random.chance(0.7) {
-                fetch.handle_datagram(now, &answer);
+            for answer in site.answers(&request) {
+                let mut mutator = Mutator::seeded(random.next_u64(), [answer.clone()]);
+                now += Duration::from_millis(1);
+                for _ in 0..random.below(4) {
+                    fetch.handle_datagram(now, mutator.next());
+                }
+                if random.chance(0.7) {
+                    fetch.handle_datagram(now, &answer);
+                }
             }
         }
         let mut over = false;

@@ -56,6 +56,7 @@
 //! key = "/etc/lapwing/client.key"            # and its private key; both in PEM
 //! proxy = "http://proxy.example.com:3128"    # or "none"; by default what the environment says, such as https_proxy
 //! max-rate = 100000                          # bytes per second
+//! q-block2 = true                           # ask CoAP servers whether they give several blocks for one request (RFC 9177)
 //! give-up = 600                              # after so many seconds without a byte the download fails
 //! ```
 //!

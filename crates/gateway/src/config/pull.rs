@@ -26,6 +26,8 @@ pub struct PullSettings {
     pub proxy: Option<Proxy>,
     /// Bytes per second at most.
     pub max_rate: Option<u64>,
+    /// Whether CoAP servers are asked if they have Q-Block2; they are by default.
+    pub q_block2: Option<bool>,
     /// How long no byte may come.
     pub give_up: Option<Duration>,
 }
@@ -47,6 +49,7 @@ impl PullSettings {
             key: section.file("key")?,
             proxy: section.string("proxy")?.map(|text| proxy(&text)).transpose()?,
             max_rate: section.take("max-rate", "bytes per second, at least 1", positive)?,
+            q_block2: section.boolean("q-block2")?,
             give_up: section.take("give-up", "seconds from 1 to 4294967295", seconds)?,
         };
         section.finish()?;
@@ -65,6 +68,7 @@ impl PullSettings {
         let mut config = PullConfig::default();
         config.give_up = self.give_up.unwrap_or(config.give_up);
         config.max_rate = self.max_rate;
+        config.q_block2 = self.q_block2.unwrap_or(config.q_block2);
         config.proxy = self.proxy.clone().unwrap_or_default();
         config.system_authorities = self.system_authorities.unwrap_or(config.system_authorities);
         if let Some(ca) = &self.ca {

@@ -167,7 +167,7 @@ fn how_packages_are_fetched_is_told_or_refused() {
     let pull = parse(&example(EXAMPLE, 1)).unwrap().pull;
     assert_eq!((&pull.ca, &pull.cert, &pull.key), (&file("files.pem"), &file("client.pem"), &file("client.key")));
     assert_eq!((pull.system_authorities, pull.max_rate), (Some(true), Some(100_000)));
-    assert_eq!(pull.give_up, Some(Duration::from_secs(600)));
+    assert_eq!((pull.give_up, pull.q_block2), (Some(Duration::from_secs(600)), Some(true)));
     assert_eq!(pull.proxy, Some(Proxy::At("http://proxy.example.com:3128".to_owned())));
     let pull = |text: &str| parse(&format!("[pull]\n{text}"));
     assert_eq!(pull("proxy = 'none'").unwrap().pull.proxy, Some(Proxy::Direct));

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use lapwing_coap::Code;
 use lapwing_coap::fetch::{self, Event, Failure, Fetch, MessageIds, Resource, Resume};
+use lapwing_coap::{Code, Message, MessageType, Writer};
 
 use super::pull::{Part, Restart, Step};
 use super::secure::{Heard, Secure};
@@ -22,7 +22,7 @@ const CHUNK: usize = 1 << 16;
 const GATHER: Duration = Duration::from_millis(100);
 /// A window's worth of answers may come at once.
 const RECEIVE_BUFFER: usize = 1 << 20;
-/// After so many requests from one port, silence may be due to message IDs that came again.
+/// After so many messages from one port, silence may be due to message IDs that came again.
 const MANY: u64 = 60_000;
 /// So many datagrams are taken in before others get their turn.
 const TURN: usize = 256;
@@ -54,6 +54,7 @@ struct Request {
     query: Vec<String>,
     part: Part,
     max_rate: Option<u64>,
+    q_block2: bool,
 }
 
 impl Request {
@@ -66,6 +67,7 @@ impl Request {
             query: uri.arguments()?,
             part: part.clone(),
             max_rate: config.max_rate,
+            q_block2: config.q_block2,
         })
     }
 
@@ -76,7 +78,7 @@ impl Request {
         let etag = self.part.etag.as_deref();
         let resume = etag.map(|etag| Resume { offset: self.part.offset, etag });
         let mut config = fetch::Config::default();
-        config.max_rate = self.max_rate;
+        (config.max_rate, config.q_block2) = (self.max_rate, self.q_block2);
         Fetch::new(now, config, &resource, resume, seed)
     }
 }
@@ -145,7 +147,7 @@ impl Coap {
 
     /// The local port that the next connection should have.
     pub(super) fn port_to_keep(&self) -> Option<u16> {
-        let many = self.fetch.as_ref().is_some_and(|fetch| fetch.counters().requests > MANY);
+        let many = self.fetch.as_ref().is_some_and(|fetch| fetch.counters().messages > MANY);
         (!many).then(|| self.socket.local().port())
     }
 
@@ -246,7 +248,12 @@ impl Coap {
         let now = self.clock.now();
         match (&mut self.secure, &mut self.fetch) {
             (None, Some(fetch)) => {
-                fetch.handle_datagram(now.elapsed, &self.incoming[..length]);
+                if !fetch.handle_datagram(now.elapsed, &self.incoming[..length])
+                    && let Some(reset) = reset_of(&self.incoming[..length])
+                {
+                    // What cannot be sent is as lost as what the network loses.
+                    let _ = self.socket.send(&reset);
+                }
             }
             (Some(secure), _) => {
                 secure.handle_datagram(now, &self.incoming[..length]);
@@ -263,7 +270,11 @@ impl Coap {
         while let Some(heard) = secure.poll(now, &mut self.decrypted) {
             match (heard, &mut self.fetch) {
                 (Heard::Data, Some(fetch)) => {
-                    fetch.handle_datagram(now.elapsed, &self.decrypted);
+                    if !fetch.handle_datagram(now.elapsed, &self.decrypted)
+                        && let Some(reset) = reset_of(&self.decrypted)
+                    {
+                        secure.send(&reset);
+                    }
                 }
                 (Heard::Data, None) => {}
                 (Heard::Established, Some(fetch)) => fetch.path_changed(now.elapsed),
@@ -286,6 +297,15 @@ impl Coap {
             self.hear();
         }
     }
+}
+
+/// What a confirmable message is answered that means nothing here, such as the ping of a server that wants to know whether the client is
+/// where it has moved to (RFC 7252 sections 4.2 and 4.3).
+fn reset_of(datagram: &[u8]) -> Option<Vec<u8>> {
+    let message = Message::parse(datagram).ok().filter(|message| message.kind == MessageType::Con)?;
+    let mut reset = Vec::new();
+    Writer::empty(&mut reset, MessageType::Rst, message.id);
+    Some(reset)
 }
 
 /// A socket to the first address to which there is a way, from `port` if that is free.

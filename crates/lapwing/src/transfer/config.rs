@@ -17,6 +17,8 @@ pub struct PullConfig {
     pub give_up: Duration,
     /// Bytes per second at most; `None` (the default): as many as come. At least 1.
     pub max_rate: Option<u64>,
+    /// Whether CoAP servers of packages of more than 64 KiB are asked if they have Q-Block2 (RFC 9177), to ask for several blocks at a time. Default yes.
+    pub q_block2: bool,
     /// How long to wait before the first new attempt after a lost connection; it doubles each time up to [`Self::longest_pause`],
     /// and begins anew when a byte has come. Default 1 s.
     pub first_pause: Duration,
@@ -47,6 +49,7 @@ impl Default for PullConfig {
         Self {
             give_up: Duration::from_secs(600),
             max_rate: None,
+            q_block2: true,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(15),

@@ -8,13 +8,13 @@ use std::{
 
 use lapwing_coap::{
     ContentFormat,
-    peer::{self, Event, ExchangeId, Receive, Reply},
+    peer::{self, Event, ExchangeId, Offer, Receive, Reply},
     wire::Code,
 };
 
 use super::{
-    Content, Deregistration, Direction, ObservationEnd, Registration, RegistrationId, Remote, RequestError, Response,
-    Server, ServerEvent, Update,
+    Channel, Content, Deregistration, Direction, ObservationEnd, Registration, RegistrationId, Remote, RequestError,
+    Response, Server, ServerEvent, Update,
     endpoint::{self, Slot},
     interface::{self, Call},
     observation::{Outcome, Suspended},
@@ -84,6 +84,13 @@ impl Server {
     pub(super) fn hear(&mut self, from: Remote, message: &[u8]) {
         self.record(Direction::In, from, message);
         let Slot { peer, owners, unproven, .. } = self.endpoint.seen(from);
+        peer.offer_q_block2(match from.channel() {
+            _ if !self.config.hosts => Offer::Nobody,
+            Channel::Plain => Offer::Reachable,
+            Channel::Secure if unproven.is_none() => Offer::Anybody,
+            // It has moved, and not yet shown that it is there (RFC 9146 section 6).
+            Channel::Secure => Offer::Nobody,
+        });
         let Some(event) = peer.handle_datagram(self.now.elapsed, message) else { return };
         let proves = endpoint::proves_address(*unproven, &event);
         let heard = Heard::of(event, owners);

@@ -7,6 +7,7 @@ mod events;
 mod files;
 mod guard;
 mod operations;
+mod pulls;
 mod security;
 mod status;
 mod support;
