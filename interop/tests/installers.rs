@@ -1,7 +1,7 @@
 //! What every installer of firmware must do, run against the real SWUpdate and the real RAUC.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use lapwing_gateway::backend::Verdict;
 use lapwing_gateway::backend::rauc::Rauc;
 use lapwing_gateway::backend::swupdate::{Side, Sides, Swupdate};
 use lapwing_gateway::platform::{Progress, Updater, Watch};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
 /// A machine with its installer, as the agent has it: it can be started anew.
@@ -256,6 +258,33 @@ async fn swupdate_refuses_what_the_agent_did_not_finish() {
     let failure = new.resume(order.number).await.unwrap().unwrap_err();
     assert_eq!(failure.result, UpdateResult::Integrity, "{failure}");
     boots_the_old_one(machine);
+}
+
+/// Asks the daemon for what it has said and will say, as `swupdate-progress` and its like do, and leaves before all has come.
+async fn listens_and_leaves(sockets: &Path) {
+    const MESSAGE: usize = 3120;
+    let mut request = vec![0; MESSAGE];
+    request[..4].copy_from_slice(&0x1405_2001_u32.to_ne_bytes());
+    request[4..8].copy_from_slice(&11_u32.to_ne_bytes());
+    let mut socket = UnixStream::connect(sockets.join("sockinstctrl")).await.unwrap();
+    socket.write_all(&request).await.unwrap();
+    socket.read_exact(&mut request).await.unwrap();
+}
+
+/// Version 2022.12 goes on to speak to the socket that gets the number of such a listener's.
+#[tokio::test]
+async fn swupdate_takes_images_after_a_listener_has_left_in_the_midst() {
+    let bench = WithSwupdate(bed::updater::Swupdate::new());
+    let agent = bench.agent();
+    let machine = &bench.0;
+    for number in 1..4 {
+        let order = Order { number, image: machine.image(Image::Sound, &content(number)) };
+        agent.installs(&order).await;
+        assert_eq!(agent.resume(number).await, Some(Ok(())));
+        for _ in 0..20 {
+            listens_and_leaves(&machine.sockets()).await;
+        }
+    }
 }
 
 #[tokio::test]

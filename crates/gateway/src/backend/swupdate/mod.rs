@@ -13,6 +13,7 @@ use lapwing::objects::firmware::{Failure, UpdateResult};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::WriteHalf;
 use tokio::time::timeout;
 
 pub use self::side::{Side, Sides};
@@ -78,7 +79,13 @@ impl Swupdate {
         let (notifications, _) = self.request(&wire::notifications()).await?;
         let send = async move {
             let mut image = image;
-            send(&mut image, &mut control).await
+            let (mut heard, mut socket) = control.split();
+            let mut sink = tokio::io::sink();
+            tokio::select! {
+                sent = send(&mut image, &mut socket) => sent,
+                // As in `request`: nobody would read it, and the daemon would wait for that.
+                never = async { _ = tokio::io::copy(&mut heard, &mut sink).await; std::future::pending().await } => never,
+            }
         };
         let (sent, outcome) = tokio::join!(send, follow(notifications, progress, &self.watch));
         // A daemon that has enough of an image closes its socket: then it says why.
@@ -134,14 +141,20 @@ impl Swupdate {
             // The daemon reads once, so it has to be one write, which it is: nothing else is in this socket.
             socket.write_all(request).await?;
             let mut answer = vec![0; MESSAGE];
-            socket.read_exact(&mut answer).await?;
-            std::io::Result::Ok((socket, answer))
+            loop {
+                socket.read_exact(&mut answer).await?;
+                // Version 2022.12 keeps the number of the socket of a listener that left while it was told what had been said before, and
+                // tells the next one that gets the number: that may be this one, which has not asked for it.
+                match wire::message(&answer) {
+                    Some(Message::Notification { .. }) => {}
+                    message => return std::io::Result::Ok((socket, message)),
+                }
+            }
         };
         let answered = timeout(ANSWER, ask).await.map_err(|_| Failure::new("swupdate does not answer"))?;
         let (socket, answer) =
             answered.map_err(|error| failed(format!("swupdate at {}", self.control.display()), error))?;
-        let message = wire::message(&answer).ok_or_else(|| Failure::new(UNEXPECTED))?;
-        Ok((socket, message))
+        Ok((socket, answer.ok_or_else(|| Failure::new(UNEXPECTED))?))
     }
 }
 
@@ -169,7 +182,7 @@ enum Sending {
     Image(std::io::Error),
 }
 
-async fn send(image: &mut File, socket: &mut UnixStream) -> Result<(), Sending> {
+async fn send(image: &mut File, socket: &mut WriteHalf<'_>) -> Result<(), Sending> {
     let mut chunk = vec![0; CHUNK];
     loop {
         let length = image.read(&mut chunk).await.map_err(Sending::Image)?;
