@@ -67,18 +67,17 @@ impl Fetch {
     /// follows: what the other end has against it, it will then say again. Unless it only wants to see an Echo first (RFC 9175
     /// section 2.3).
     pub(super) fn refuses_q_block2(&mut self, number: u32, message: &Message<'_>) {
-        if message.code == Code::UNAUTHORIZED && self.learn_echo(message) {
-            if matches!(self.dialect, Dialect::Asking(question) if question != number) {
-                return self.dismiss(number);
-            }
-        } else {
-            self.questions = 0;
+        if message.code != Code::UNAUTHORIZED || !self.learn_echo(message) {
+            return self.rejects_q_block2(number);
         }
-        self.forget_q_block2();
+        // A question that is under way meanwhile stays.
+        if !matches!(self.dialect, Dialect::Asking(question) if question != number) {
+            self.forget_q_block2();
+        }
         self.dismiss(number);
     }
 
-    /// What was asked for by Q-Block2 was rejected with a Reset: no more is asked for so.
+    /// What was asked for by Q-Block2 was rejected, perhaps with a Reset: no more is asked for so.
     pub(super) fn rejects_q_block2(&mut self, number: u32) {
         self.questions = 0;
         self.forget_q_block2();

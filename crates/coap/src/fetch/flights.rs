@@ -69,14 +69,29 @@ pub(super) struct Flights {
     first: u32,
     /// None with a lower number is out.
     settled: u32,
-    /// How many are out, and how many bytes they ask for.
-    out: usize,
-    bytes: usize,
-    /// How many of them were acknowledged.
-    accepted: usize,
+    out: Out,
     /// The highest number that was answered.
     highest: Option<u32>,
     tolerance: Tolerance,
+}
+
+/// The requests that are out.
+#[derive(Debug, Default)]
+struct Out {
+    count: usize,
+    /// How many bytes they ask for.
+    bytes: usize,
+    /// How many of them were acknowledged.
+    accepted: usize,
+}
+
+impl Out {
+    /// A request is not out any more.
+    fn leave(&mut self, request: &Request) {
+        self.count -= 1;
+        self.bytes -= request.size.bytes();
+        self.accepted -= usize::from(request.fate == Fate::Accepted);
+    }
 }
 
 /// How far an answer may be overtaken before it counts as lost. It adapts to paths that re-order (RFC 9002 section 6.1.1, RFC 8985
@@ -156,17 +171,17 @@ impl Flights {
 
     /// How many bytes are out.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.out.bytes
     }
 
     /// How many requests are out.
     pub(super) fn out(&self) -> usize {
-        self.out
+        self.out.count
     }
 
     pub(super) fn push(&mut self, request: Request) {
-        self.out += 1;
-        self.bytes += request.size.bytes();
+        self.out.count += 1;
+        self.out.bytes += request.size.bytes();
         self.requests.push_back(request);
     }
 
@@ -174,7 +189,7 @@ impl Flights {
     pub(super) fn accepted(&mut self, number: u32) {
         if let Some(request) = self.get_mut(number).filter(|request| request.fate == Fate::Flying) {
             request.fate = Fate::Accepted;
-            self.accepted += 1;
+            self.out.accepted += 1;
         }
     }
 
@@ -182,7 +197,7 @@ impl Flights {
     pub(super) fn clear(&mut self) {
         self.first = self.next();
         self.requests.clear();
-        (self.out, self.bytes, self.accepted, self.highest) = (0, 0, 0, None);
+        (self.out, self.highest) = (Out::default(), None);
     }
 
     pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Request> {
@@ -213,18 +228,11 @@ impl Flights {
             if request.is_out() {
                 let before = *request;
                 request.fate = Fate::Answered;
-                self.leave(&before);
+                self.out.leave(&before);
                 dismissed.push(before);
             }
         }
         dismissed
-    }
-
-    /// A request is not out any more.
-    fn leave(&mut self, request: &Request) {
-        self.out -= 1;
-        self.bytes -= request.size.bytes();
-        self.accepted -= usize::from(request.fate == Fate::Accepted);
     }
 
     /// A request was answered. Gives it as it was before, if this is its first answer.
@@ -238,7 +246,7 @@ impl Flights {
                 let distance = self.highest.map_or(0, |highest| highest.saturating_sub(number));
                 self.tolerance.raise(distance);
             }
-            Fate::Flying | Fate::Accepted => self.leave(&before),
+            Fate::Flying | Fate::Accepted => self.out.leave(&before),
         }
         self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
         Some(before)
@@ -252,7 +260,7 @@ impl Flights {
         let (mut silence, mut before): (Option<Duration>, _) = (None, Fate::Answered);
         let from = self.unsettled();
         for (number, request) in (self.first + from as u32..).zip(self.requests.range_mut(from..)) {
-            if number >= highest && self.accepted == 0 {
+            if number >= highest && self.out.accepted == 0 {
                 break;
             }
             let follows = request.place > 0 && before == Fate::Lost;
@@ -267,9 +275,7 @@ impl Flights {
                     if !lost {
                         continue;
                     }
-                    self.out -= 1;
-                    self.bytes -= request.size.bytes();
-                    self.accepted -= usize::from(request.fate == Fate::Accepted);
+                    self.out.leave(request);
                     (request.fate, before) = (Fate::Lost, Fate::Lost);
                     losses.requests.push(Lost { number, request: *request, follows });
                 }
@@ -311,7 +317,7 @@ impl Flights {
             request.fate = Fate::Lost;
             lost.push(*request);
         }
-        (self.out, self.bytes, self.accepted) = (0, 0, 0);
+        self.out = Out::default();
         lost
     }
 
@@ -336,7 +342,7 @@ impl Flights {
     pub(super) fn loss_at(&self, rtt: &Rtt) -> Option<Duration> {
         let overtaken = self.highest.map_or(0, |highest| highest.saturating_sub(self.first)) as usize;
         let flying = self.requests.iter().take(overtaken).find(|request| request.fate == Fate::Flying);
-        let mut slow = self.requests.iter().take(if self.accepted > 0 { self.requests.len() } else { 0 });
+        let mut slow = self.requests.iter().take(if self.out.accepted > 0 { self.requests.len() } else { 0 });
         let accepted = slow.find(|request| request.fate == Fate::Accepted);
         let flying = flying.map(|request| request.sent_at + rtt.patience(self.tolerance.eighths));
         let accepted = accepted.map(|request| request.sent_at + Self::SLOWEST);

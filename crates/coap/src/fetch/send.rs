@@ -162,19 +162,17 @@ impl Fetch {
         for option in Options::parse(&self.options).unwrap_or_default().iter() {
             writer.option_bytes(option.number, option.value);
         }
+        let by_q_block2 = manner == Manner::QBlock2;
         let short = blocks.is_first() && self.head.is_none() && self.size == BlockSize::B1024;
-        match manner {
-            Manner::QBlock2 => blocks.blocks().for_each(|block| _ = writer.option_block(option::Q_BLOCK2, block)),
-            // A server that knows no blocks may have a short body (RFC 7959 section 2.4).
-            Manner::Alone | Manner::Window if short => {}
-            Manner::Alone | Manner::Window => {
-                blocks.blocks().for_each(|block| _ = writer.option_block(option::BLOCK2, block))
-            }
+        // A server that knows no blocks may have a short body (RFC 7959 section 2.4).
+        if by_q_block2 || !short {
+            let number = if by_q_block2 { option::Q_BLOCK2 } else { option::BLOCK2 };
+            blocks.blocks().for_each(|block| _ = writer.option_block(number, block));
         }
         if self.head.is_none() {
             writer.option_uint(option::SIZE2, 0);
         }
-        if manner == Manner::QBlock2 && !self.echo.is_empty() {
+        if by_q_block2 && !self.echo.is_empty() {
             writer.option_bytes(option::ECHO, &self.echo);
         }
         writer.finish()

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lapwing_coap::fetch::{Config, Failure, Resume};
+use lapwing_coap::fetch::{Config, Resume};
 use sim::{Cable, World};
 
-use crate::lab::{ETAG, Lab, MIB, Told, ms, pattern};
+use crate::lab::{ETAG, Lab, MIB, Told, ms, pattern, rough};
 
 const CUTS: u64 = 20;
 
@@ -123,25 +123,9 @@ fn reordering_is_not_taken_for_loss_for_long() {
 #[test]
 fn whatever_the_link_does_the_body_is_right() {
     for seed in 0..200 {
-        let cable = Cable::new()
-            .latency(ms(seed % 7 * 30))
-            .jitter(ms(seed % 5 * 20))
-            .loss((seed % 4) as f64 * 0.08)
-            .duplication(0.1)
-            .reordering(0.2, ms(100));
-        let mut lab = Lab::new(World::seeded(seed).cable(cable), pattern(30_000 + seed as usize * 777));
+        let mut lab = Lab::new(World::seeded(seed).cable(rough(seed)), pattern(30_000 + seed as usize * 777));
         lab.site.size = seed % 3 > 0;
         lab.site.largest = lapwing_coap::BlockSize::at_most(64 << (seed % 5)).unwrap();
-        let mut flow = lab.start(Config::default(), None);
-        lab.run(10_000);
-        while lab.flows[flow].told.last() == Some(&Told::Failed(Failure::TimedOut)) {
-            // Five times in a row, a request or its answer was lost: the next fetch goes on.
-            let offset = lab.flows[flow].offset;
-            flow = lab.start(Config::default(), Some(Resume { offset, etag: ETAG }));
-            assert!(flow < 10, "seed {seed}");
-            lab.run(10_000);
-        }
-        let flow = &lab.flows[flow];
-        assert!(flow.is_finished(), "seed {seed}: {:?} at {}", flow.told, flow.offset);
+        lab.persist(Config::default(), seed);
     }
 }

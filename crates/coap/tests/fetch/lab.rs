@@ -7,7 +7,7 @@ use lapwing_coap::{
     fetch::{Config, Event, Failure, Fetch, MessageIds, Resource, Restart, Resume},
     wire::option,
 };
-use sim::{Happening, World};
+use sim::{Cable, Happening, World};
 
 use crate::tcp::Tcp;
 
@@ -109,6 +109,16 @@ impl Flow {
 
 /// Answers to a request, each with the time it takes.
 pub type Answers = Vec<(Duration, Vec<u8>)>;
+
+/// A link that loses, doubles, delays and re-orders, and does so differently for each seed.
+pub fn rough(seed: u64) -> Cable {
+    Cable::new()
+        .latency(ms(seed % 7 * 30))
+        .jitter(ms(seed % 5 * 20))
+        .loss((seed % 4) as f64 * 0.08)
+        .duplication(0.1)
+        .reordering(0.2, ms(100))
+}
 
 pub fn at_once(answers: Vec<Vec<u8>>) -> Answers {
     answers.into_iter().map(|answer| (Duration::ZERO, answer)).collect()
@@ -267,6 +277,21 @@ impl Lab {
         let (seed, expected) = (self.started, Arc::clone(&self.site.body));
         self.flows.push(Flow::new(self.world.now(), config, resume, seed, expected));
         self.flows.len() - 1
+    }
+
+    /// Fetches until the body is whole.
+    pub fn persist(&mut self, config: Config, seed: u64) {
+        let mut flow = self.start(config.clone(), None);
+        self.run(10_000);
+        while self.flows[flow].told.last() == Some(&Told::Failed(Failure::TimedOut)) {
+            // Five times in a row, a request or its answer was lost: the next fetch goes on.
+            let offset = self.flows[flow].offset;
+            flow = self.start(config.clone(), Some(Resume { offset, etag: ETAG }));
+            assert!(flow < 10, "seed {seed}");
+            self.run(10_000);
+        }
+        let flow = &self.flows[flow];
+        assert!(flow.is_finished(), "seed {seed}: {:?} at {}", flow.told, flow.offset);
     }
 
     /// Fetches with the defaults until the end, or for so many seconds.

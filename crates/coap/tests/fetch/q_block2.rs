@@ -9,7 +9,7 @@ use lapwing_coap::{
 };
 use sim::{Cable, World};
 
-use crate::lab::{ETAG, Flow, Lab, MIB, Site, Told, at_once, empty, ms, pattern, retyped};
+use crate::lab::{ETAG, Flow, Lab, MIB, Site, Told, at_once, empty, ms, pattern, retyped, rough};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -127,26 +127,11 @@ fn a_link_that_comes_back_is_used_again() {
 #[test]
 fn whatever_the_link_does_the_body_is_right() {
     for seed in 0..200 {
-        let cable = Cable::new()
-            .latency(ms(seed % 7 * 30))
-            .jitter(ms(seed % 5 * 20))
-            .loss((seed % 4) as f64 * 0.08)
-            .duplication(0.1)
-            .reordering(0.2, ms(100));
-        let mut lab = Lab::new(World::seeded(seed).cable(cable), pattern(130_000 + seed as usize * 777));
+        let mut lab = Lab::new(World::seeded(seed).cable(rough(seed)), pattern(130_000 + seed as usize * 777));
         lab.site.q_block2 = seed % 10 < 9;
         lab.site.size = seed % 3 > 0;
         lab.site.largest = BlockSize::at_most(64 << (seed % 5)).unwrap();
-        let mut flow = lab.start(config(), None);
-        lab.run(10_000);
-        while lab.flows[flow].told.last() == Some(&Told::Failed(Failure::TimedOut)) {
-            let offset = lab.flows[flow].offset;
-            flow = lab.start(config(), Some(Resume { offset, etag: ETAG }));
-            assert!(flow < 10, "seed {seed}");
-            lab.run(10_000);
-        }
-        let flow = &lab.flows[flow];
-        assert!(flow.is_finished(), "seed {seed}: {:?} at {}", flow.told, flow.offset);
+        lab.persist(config(), seed);
     }
 }
 
