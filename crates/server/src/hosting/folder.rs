@@ -15,9 +15,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
-
-use rustix::process::{Pid, getpid, test_kill_process};
+use rustix::{
+    fs::{FlockOperation, Mode, OFlags},
+    process::{Pid, getpid, test_kill_process},
+};
 
 use super::{
     FileError, FileName, Held, Upload,

@@ -128,9 +128,7 @@ impl Runs {
         drop(started.spawn()?);
         Ok(run)
     }
-}
 
-impl Runs {
     fn none_goes_on(&self) -> io::Result<()> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -9,7 +9,6 @@ use std::time::Duration;
 use lapwing::objects::software::{
     BoxFuture, Failure, Job, Manager, OperationalState, Package, Release, Task, UpdateResult,
 };
-
 use tokio::process::Command;
 
 use super::super::program::{Run, Runs};
@@ -174,11 +173,8 @@ async fn inspect(file: &Path, package: &str) -> Result<(String, String), Failure
 impl Manager for Apt {
     fn verify<'a>(&'a self, package: &'a Package) -> BoxFuture<'a, Result<Release, Failure>> {
         Box::pin(async {
-            let (payload, package, folder) = (self.payload.clone(), package.clone(), self.folder.clone());
-            let (release, file) = blocking(move || payload.lay_out(&package, &folder)).await?;
-            let found = inspect(&file, &self.package).await;
-            self.payload.clear(&file)?;
-            let (name, version) = found?;
+            let look = async |file: PathBuf| inspect(&file, &self.package).await;
+            let (release, (name, version)) = self.payload.inspect(package, &self.folder, look).await?;
             Ok(release.name(name).version(version))
         })
     }

@@ -6,7 +6,7 @@ use lapwing::driver::FileSystem;
 use lapwing::objects::software::package::{Format, PublicKey};
 use lapwing::objects::software::{Failure, Package, Release};
 
-use super::failed;
+use super::{blocking, failed};
 
 /// How the file that is installed comes out of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,23 @@ impl Payload {
         if keys.is_empty() { Self::Bare } else { Self::Packed(Format::new(file).signed_by(keys)) }
     }
 
-    /// What is known of a package, and where its file is to be looked at: a copy in `folder` where it was packed, which is to be
-    /// [cleared](Self::clear) away then. Blocks.
-    pub(super) fn lay_out(&self, package: &Package, folder: &Path) -> Result<(Release, PathBuf), Failure> {
+    /// Looks at a package without a trace: what is known of it, and what `look` finds in its file, which is a copy in `folder` where it was
+    /// packed.
+    pub(super) async fn inspect<T, L: Future<Output = Result<T, Failure>>>(
+        &self,
+        package: &Package,
+        folder: &Path,
+        look: impl FnOnce(PathBuf) -> L,
+    ) -> Result<(Release, T), Failure> {
+        let (payload, package, folder) = (self.clone(), package.clone(), folder.to_owned());
+        let (release, file) = blocking(move || payload.lay_out(&package, &folder)).await?;
+        let found = look(file.clone()).await;
+        self.clear(&file)?;
+        Ok((release, found?))
+    }
+
+    /// What is known of a package, and where its file is to be looked at.
+    fn lay_out(&self, package: &Package, folder: &Path) -> Result<(Release, PathBuf), Failure> {
         let mut release = package.release();
         let Self::Packed(format) = self else { return Ok((release, package.path.clone())) };
         let (path, named) = unpack(format, &package.path, folder)?;
@@ -34,7 +48,7 @@ impl Payload {
     }
 
     /// Removes what was laid out there.
-    pub(super) fn clear(&self, path: &Path) -> Result<(), Failure> {
+    fn clear(&self, path: &Path) -> Result<(), Failure> {
         match self {
             Self::Bare => Ok(()),
             Self::Packed(_) => std::fs::remove_file(path).map_err(|error| failed(path.display(), error)),

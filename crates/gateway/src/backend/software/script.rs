@@ -12,7 +12,6 @@ use std::time::Duration;
 use lapwing::objects::software::{
     BoxFuture, Failure, Job, Manager, OperationalState, Package, Release, Task, UpdateResult,
 };
-
 use tokio::process::Command;
 
 use super::super::program::{Run, Runs, stated};
@@ -114,11 +113,8 @@ impl Manager for Script {
     fn verify<'a>(&'a self, package: &'a Package) -> BoxFuture<'a, Result<Release, Failure>> {
         Box::pin(async {
             let command = self.words("verify");
-            let (payload, package, folder) = (self.payload.clone(), package.clone(), self.folder.clone());
-            let (mut release, file) = blocking(move || payload.lay_out(&package, &folder)).await?;
-            let found = run(&command, Some(&file), self.look).await;
-            self.payload.clear(&file)?;
-            let (name, version) = judge(&command, &found?)?;
+            let look = async |file: PathBuf| judge(&command, &run(&command, Some(&file), self.look).await?);
+            let (mut release, (name, version)) = self.payload.inspect(package, &self.folder, look).await?;
             release.name = name.or(release.name);
             release.version = version.or(release.version);
             Ok(release)
