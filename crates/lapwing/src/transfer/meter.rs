@@ -137,9 +137,7 @@ impl Metered {
             tracing::info!("{}: {progress}", self.0.whose);
         }
     }
-}
 
-impl Metered {
     /// The next attempt begins in a while, and in another the transfer is given up.
     pub(super) fn interrupted(&self, cause: &Cause, again: Duration, left: Duration) {
         let now = Instant::now();
