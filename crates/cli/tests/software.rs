@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::proxy::Proxy;
-use common::{PATIENCE, Running};
+use common::{PATIENCE, Running, states_up_to};
 use lapwing_coap::ContentFormat;
 use lapwing_coap::wire::Code;
 use lapwing_lwm2m::model::{Node, Path, Value};
@@ -133,27 +133,6 @@ impl Bench {
             }
         };
         timeout(2 * PATIENCE, registered).await.unwrap_or_else(|_| panic!("no registration: {}", runner.stderr()))
-    }
-
-    /// The states that are notified until this one is. The registration stays what it is meanwhile.
-    async fn states_up_to(&mut self, agent: &Running, last: i64) -> Vec<i64> {
-        let mut states = Vec::new();
-        let notified = async {
-            while states.last() != Some(&last) {
-                match self.events.next().await {
-                    Some(ServerEvent::Notification { response, .. }) => {
-                        let Content::Node(node) = &response.content else { panic!("{response:?}") };
-                        states.extend(node.value().and_then(Value::as_integer));
-                    }
-                    Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
-                        panic!("another registration, after {states:?}")
-                    }
-                    _ => {}
-                }
-            }
-        };
-        timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
-        states
     }
 
     async fn ask(&self, registration: &Registration, request: Request) -> Result<Code, RequestError> {
@@ -427,14 +406,14 @@ async fn what_is_observed_outlives_the_agent_where_that_is_configured() {
     let observe = Request::Observe { path: resource(STATE), format: None };
     assert_eq!(bench.ask(&registration, observe).await.unwrap(), Code::CONTENT);
     assert_eq!(bench.push(&registration, b"a kettle".to_vec()).await, Code::CHANGED);
-    assert_eq!(bench.states_up_to(&agent, 3).await, [1, 2, 3]);
+    assert_eq!(states_up_to(&mut bench.events, &agent, 3).await, [1, 2, 3]);
     assert_eq!(bench.execute(&registration, INSTALL).await, Code::CHANGED);
     // Before the program runs, nothing would be begun any more.
     common::eventually(|| began.exists(), || "the program".to_owned());
     agent.stop(Signal::KILL);
     fs::write(&go, "").unwrap();
     let agent = start();
-    let mut states = bench.states_up_to(&agent, 4).await;
+    let mut states = states_up_to(&mut bench.events, &agent, 4).await;
     states.dedup();
     assert!(states == [4] || states == [3, 4], "{states:?}");
     assert_eq!(bench.number(&registration, RESULT).await, 2, "and asks at once, by the registration that it had");

@@ -13,7 +13,7 @@ use lapwing_lwm2m::server::{Content, Registration, Request, RequestError, Server
 use lapwing_server::{Handle, Server, Subscription};
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, Running};
+use super::{PATIENCE, Running, states_up_to};
 
 /// Of a package, in bytes.
 pub(crate) const LENGTH: usize = 256 << 10;
@@ -120,25 +120,8 @@ impl Bench {
         assert_eq!(self.ask(registration, request).await.unwrap(), Code::CHANGED);
     }
 
-    /// The states that are notified until this one is. The registration stays what it is meanwhile.
     pub(crate) async fn states_up_to(&mut self, agent: &Running, last: i64) -> Vec<i64> {
-        let mut states = Vec::new();
-        let notified = async {
-            while states.last() != Some(&last) {
-                match self.events.next().await {
-                    Some(ServerEvent::Notification { response, .. }) => {
-                        let Content::Node(node) = &response.content else { panic!("{response:?}") };
-                        states.extend(node.value().and_then(Value::as_integer));
-                    }
-                    Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
-                        panic!("another registration, after {states:?}")
-                    }
-                    _ => {}
-                }
-            }
-        };
-        timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
-        states
+        states_up_to(&mut self.events, agent, last).await
     }
 
     /// State and result when the state is not `Updating` any more.

@@ -15,8 +15,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use lapwing_lwm2m::model::Value;
+use lapwing_lwm2m::server::{Content, ServerEvent};
+use lapwing_server::Subscription;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
+use tokio::time::timeout;
 
 /// How long anything in these tests may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -183,6 +187,27 @@ impl Drop for Running {
 /// Sends a signal to a command.
 pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// The states that are notified until this one is. The registration stays what it is meanwhile.
+pub(crate) async fn states_up_to(events: &mut Subscription<ServerEvent>, agent: &Running, last: i64) -> Vec<i64> {
+    let mut states = Vec::new();
+    let notified = async {
+        while states.last() != Some(&last) {
+            match events.next().await {
+                Some(ServerEvent::Notification { response, .. }) => {
+                    let Content::Node(node) = &response.content else { panic!("{response:?}") };
+                    states.extend(node.value().and_then(Value::as_integer));
+                }
+                Some(ServerEvent::Registered { .. } | ServerEvent::Deregistered { .. }) => {
+                    panic!("another registration, after {states:?}")
+                }
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, notified).await.unwrap_or_else(|_| panic!("no state {last}: {}", agent.stderr()));
+    states
 }
 
 /// Waits until `done`; panics with what was waited for.
